@@ -1,0 +1,42 @@
+import type { JsonObject, JsonValue, Role } from "../../protocol/index.ts";
+
+/** A JSON Schema (draft 2020-12) for one argument, one result or a whole parameter object. */
+export type Schema = JsonObject;
+
+/** Who calls, from where, with what role: the same for every front. */
+export interface Caller {
+  /** The controller's label, or the gateway's kind and address, for the log. */
+  readonly label: string;
+  readonly role: Role;
+  /** Remote address, or the path of a Unix socket. */
+  readonly origin: string;
+}
+
+/** What a running procedure may use. */
+export interface CallContext {
+  readonly caller: Caller;
+  /** Aborts when the caller cancels, goes away, or the deadline passes; the reason is a TetherError. */
+  readonly signal: AbortSignal;
+}
+
+/** Checked arguments by parameter name. */
+export type Arguments = { readonly [name: string]: JsonValue };
+
+/** One callable thing, whichever front calls it. */
+export interface Procedure {
+  /** Dotted name, `math.multiply`. */
+  readonly name: string;
+  /** One sentence. */
+  readonly summary: string;
+  /** Parameter name to JSON Schema, in positional order; one with `default` may be left out. */
+  readonly parameters: { readonly [name: string]: Schema };
+  /** True when the last parameter takes any number of positional arguments, as an array. */
+  readonly variadic?: boolean;
+  /** JSON Schema of the result. */
+  readonly result: Schema;
+  readonly role: Role;
+  /** True when calling twice does no more than calling once. */
+  readonly retryable: boolean;
+  /** Gives the result at once or as a promise; throws a TetherError. */
+  run(args: Arguments, context: CallContext): JsonValue | Promise<JsonValue>;
+}
