@@ -1,0 +1,37 @@
+import { homedir } from "node:os";
+import { isAbsolute, join, resolve } from "node:path";
+import { type Identity, identityFromPem, newPrivateKeyPem } from "../protocol/index.ts";
+import { openPrivateFolder, readPrivateFile, withFolderLock, writePrivateFile } from "../transfer/index.ts";
+
+const KEY_FILE = "key.pem";
+
+/** The controller's own folder: `$TETHER_HOME`, else `$XDG_CONFIG_HOME/tether`, else `~/.config/tether`. */
+export function controllerFolder(env: NodeJS.ProcessEnv = process.env): string {
+  const chosen = env.TETHER_HOME;
+  if (chosen) return resolve(chosen);
+  const base = env.XDG_CONFIG_HOME;
+  // XDG Base Directory Specification: a relative path is to be ignored.
+  return join(base && isAbsolute(base) ? base : join(homedir(), ".config"), "tether");
+}
+
+/**
+ * The controller's identity, from `key.pem` in its folder; the first use makes folder and key, once also when
+ * two start at the same time.
+ *
+ * @throws TetherError `invalid` for a folder or file that others can use (with the command to type as hint),
+ * and for a file that holds no Ed25519 key; it is never replaced
+ */
+export async function openControllerIdentity(folder: string): Promise<Identity> {
+  const path = join(folder, KEY_FILE);
+  openPrivateFolder(folder);
+  const keyPem = readPrivateFile(path) ?? (await withFolderLock(folder, () => makeKey(path)));
+  return identityFromPem(keyPem, "controller", path);
+}
+
+async function makeKey(path: string): Promise<string> {
+  const madeMeanwhile = readPrivateFile(path);
+  if (madeMeanwhile !== undefined) return madeMeanwhile;
+  const keyPem = newPrivateKeyPem();
+  await writePrivateFile(path, keyPem);
+  return keyPem;
+}
