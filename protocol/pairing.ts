@@ -54,9 +54,13 @@ export function formatPairingCode(code: string): string {
  * @throws TetherError `invalid` that says what is wrong; the code itself is not in it
  */
 export function parsePairingCode(text: string): string {
-  const typed = text.slice(0, 256).replace(/[-\s]/g, "").toUpperCase();
-  const code = typed.replace(/[IL]/g, "1").replace(/O/g, "0");
-  for (const [index, character] of [...code].slice(0, CODE_LENGTH).entries()) {
+  const typed = text.replace(/[-\s]/g, "");
+  // Letter by letter, since the upper case of the whole would make "SS" of "ß".
+  const code = typed
+    .replace(/[a-z]/g, (letter) => letter.toUpperCase())
+    .replace(/[IL]/g, "1")
+    .replace(/O/g, "0");
+  for (const [index, character] of [...code.slice(0, CODE_LENGTH)].entries()) {
     if (!ALPHABET.includes(character)) {
       throw invalidCode(`character ${index + 1} is ${JSON.stringify(character)}`);
     }

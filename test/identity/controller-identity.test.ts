@@ -1,0 +1,63 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
+import { test } from "node:test";
+import { promisify } from "node:util";
+import { controllerFolder, openControllerIdentity } from "../../controller/identity.ts";
+import { temporaryFolder, tetherError } from "./folder.ts";
+
+test("the folder is $TETHER_HOME, else where XDG says, else under the home folder", () => {
+  const home = join(homedir(), ".config", "tether");
+  assert.equal(controllerFolder({ TETHER_HOME: "/t", XDG_CONFIG_HOME: "/x" }), "/t");
+  assert.equal(controllerFolder({ TETHER_HOME: "t" }), resolve("t"));
+  assert.equal(controllerFolder({ TETHER_HOME: "", XDG_CONFIG_HOME: "/x" }), "/x/tether");
+  assert.equal(controllerFolder({ XDG_CONFIG_HOME: "x" }), home);
+  assert.equal(controllerFolder({}), home);
+});
+
+test("the first use makes folder and key, every later one reads them without a trace", async (t) => {
+  const folder = join(temporaryFolder(t), "config/tether");
+  const first = await openControllerIdentity(folder);
+  const before = readdirSync(folder);
+  const later = await openControllerIdentity(folder);
+  assert.equal(later.fingerprint, first.fingerprint);
+  assert.deepEqual(readdirSync(folder), before);
+  assert.equal(statSync(folder).mode & 0o777, 0o700);
+  assert.equal(statSync(join(folder, "key.pem")).mode & 0o777, 0o600);
+});
+
+test("processes that start together for the first time get one key", async (t) => {
+  const folder = join(temporaryFolder(t), "tether");
+  const module = new URL("../../controller/identity.ts", import.meta.url).href;
+  const program = `import { openControllerIdentity } from "${module}";
+    process.stdout.write((await openControllerIdentity(${JSON.stringify(folder)})).fingerprint);`;
+  const args = ["--import", "tsx", "--input-type=module", "-e", program];
+  const runs = await Promise.all(
+    Array.from({ length: 6 }, () => promisify(execFile)(process.execPath, args)),
+  );
+  assert.equal(new Set(runs.map((run) => run.stdout)).size, 1);
+  assert.equal((await openControllerIdentity(folder)).fingerprint, runs[0]?.stdout);
+});
+
+test("what others can read, and what holds no key, is refused and left as it is", async (t) => {
+  const folder = temporaryFolder(t);
+  await openControllerIdentity(folder);
+  const path = join(folder, "key.pem");
+  chmodSync(path, 0o644);
+  await assert.rejects(
+    openControllerIdentity(folder),
+    tetherError("invalid", /mode 0644/, /chmod 0600 .*key\.pem/),
+  );
+  chmodSync(path, 0o600);
+  chmodSync(folder, 0o755);
+  await assert.rejects(openControllerIdentity(folder), tetherError("invalid", /mode 0755/, /chmod 0700 /));
+  chmodSync(folder, 0o700);
+  writeFileSync(path, "half a k");
+  await assert.rejects(
+    openControllerIdentity(folder),
+    tetherError("invalid", /not an unencrypted private key/),
+  );
+  assert.equal(readFileSync(path, "utf8"), "half a k");
+});

@@ -1,0 +1,167 @@
+import assert from "node:assert/strict";
+import { type ChildProcess, fork, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, readdirSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { lockState, StateFolder } from "../../agent/identity/index.ts";
+import { isRunning, thisProcess, tryLockFolder, withFolderLock } from "../../transfer/index.ts";
+import { temporaryFolder, tetherError } from "./folder.ts";
+
+const RACER = new URL("lock-racer.ts", import.meta.url);
+const LEAD = 3_000_000n;
+
+interface Outcome {
+  readonly taken: boolean;
+  readonly holder: number;
+}
+
+async function racer(t: TestContext): Promise<ChildProcess> {
+  const child = fork(RACER, { execArgv: ["--import", "tsx"], stdio: ["ignore", "ignore", "inherit", "ipc"] });
+  t.after(() => child.kill("SIGKILL"));
+  await once(child, "message");
+  return child;
+}
+
+async function ask(child: ChildProcess, message: object | string): Promise<unknown> {
+  const answer = once(child, "message");
+  child.send(message);
+  return (await answer)[0];
+}
+
+async function race(children: readonly ChildProcess[], folder: string): Promise<Outcome[]> {
+  const at = String(process.hrtime.bigint() + LEAD);
+  return Promise.all(children.map(async (child) => (await ask(child, { folder, at })) as Outcome));
+}
+
+function assertOneWinner(outcomes: readonly Outcome[], children: readonly ChildProcess[]): void {
+  const winners = outcomes.filter((outcome) => outcome.taken);
+  assert.equal(winners.length, 1, JSON.stringify(outcomes));
+  assert.ok(children.some((child) => child.pid === winners[0]?.holder));
+  for (const outcome of outcomes) assert.equal(outcome.holder, winners[0]?.holder);
+}
+
+/** A mark that fits no process: this one's number and boot, and a start that was long before. */
+const recycled = () => JSON.stringify({ ...thisProcess(), started: "1" });
+
+test("of processes that race for a lock exactly one wins, whatever lies there", async (t) => {
+  const root = temporaryFolder(t);
+  const children = await Promise.all([racer(t), racer(t)]);
+  const before: ((folder: string) => void)[] = [
+    () => undefined,
+    (folder) => writeFileSync(join(folder, "lock.7"), recycled()),
+    (folder) => writeFileSync(join(folder, "lock.7"), ""),
+    (folder) => {
+      writeFileSync(join(folder, "lock.3"), recycled());
+      writeFileSync(join(folder, "lock.4"), recycled());
+      writeFileSync(join(folder, ".lock.5.aabbcc.tmp"), "");
+    },
+  ];
+  for (let round = 0; round < 200; round++) {
+    const folder = join(root, String(round));
+    mkdirSync(folder);
+    before[round % before.length]?.(folder);
+    const outcomes = await race(children, folder);
+    assertOneWinner(outcomes, children);
+    assert.equal(readdirSync(folder).length, 1, "only the winner's ticket is left");
+    await Promise.all(children.map((child) => ask(child, "release")));
+  }
+});
+
+test("in one folder that is locked and given back again and again, nobody ever shares", async (t) => {
+  const folder = temporaryFolder(t);
+  const children = await Promise.all([racer(t), racer(t), racer(t)]);
+  for (let round = 0; round < 100; round++) {
+    assertOneWinner(await race(children, folder), children);
+    await Promise.all(children.map((child) => ask(child, "release")));
+  }
+});
+
+test("what a killed holder leaves is taken by exactly one", async (t) => {
+  const folder = temporaryFolder(t);
+  const children = await Promise.all([racer(t), racer(t)]);
+  for (let round = 0; round < 5; round++) {
+    const holder = await racer(t);
+    assertOneWinner(await race([holder], folder), [holder]);
+    const busy = tryLockFolder(folder);
+    assert.ok(!busy.taken && busy.holder.pid === holder.pid);
+    holder.kill("SIGKILL");
+    await once(holder, "exit");
+    assertOneWinner(await race(children, folder), children);
+    await Promise.all(children.map((child) => ask(child, "release")));
+  }
+});
+
+test("a second agent is refused and told which process has the folder; a stopped one's is free", (t) => {
+  const folder = StateFolder.open(temporaryFolder(t));
+  const lock = lockState(folder);
+  const refused = tetherError("busy", new RegExp(`process ${process.pid}\\) runs on`), /--state/);
+  assert.throws(() => lockState(folder), refused);
+  lock.release();
+  lock.release();
+  const again = lockState(folder);
+  lock.release();
+  assert.throws(() => lockState(folder), refused, "releasing the first lock again leaves the second");
+  again.release();
+});
+
+test("a recycled number, a former boot, an unreaped child and rubbish hold nothing", async (t) => {
+  const now = thisProcess();
+  assert.ok(isRunning(now));
+  assert.ok(!isRunning({ ...now, started: String(Number(now.started) + 1) }));
+  assert.ok(!isRunning({ ...now, boot: "00000000-0000-0000-0000-000000000000" }));
+
+  // The shell's child ends and is never waited for, since exec puts sleep in the shell's place.
+  const parent = spawn("sh", ["-c", "sleep 0 & echo $!; exec sleep 60"], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  t.after(() => parent.kill("SIGKILL"));
+  const pid = Number(String((await once(parent.stdout, "data"))[0]));
+  const stat = () => readFileSync(`/proc/${pid}/stat`, "utf8").split(" ");
+  for (let wait = 0; stat()[2] !== "Z" && wait < 500; wait++)
+    await new Promise((done) => setTimeout(done, 10));
+  assert.equal(stat()[2], "Z");
+  assert.ok(!isRunning({ ...now, pid, started: stat()[21] ?? "" }));
+
+  const folder = temporaryFolder(t);
+  for (const rubbish of ["", "null", "{", "[]", '{"pid":-1}', '{"pid":"1"}', "\0\0\0\0"]) {
+    writeFileSync(join(folder, "lock.900"), rubbish);
+    const outcome = tryLockFolder(folder);
+    assert.ok(outcome.taken, rubbish);
+    outcome.lock.release();
+    assert.deepEqual(readdirSync(folder), ["lock.901"]);
+    unlinkSync(join(folder, "lock.901"));
+  }
+});
+
+test("work under the lock waits for the one before, and the lock is free after work that fails", async (t) => {
+  const folder = temporaryFolder(t);
+  const order: string[] = [];
+  await Promise.all(
+    ["a", "b", "c"].map((name) =>
+      withFolderLock(folder, async () => {
+        order.push(`${name} in`);
+        await new Promise((done) => setImmediate(done));
+        order.push(`${name} out`);
+      }),
+    ),
+  );
+  assert.equal(order.length, 6);
+  for (let at = 0; at < 6; at += 2) assert.equal(order[at + 1], order[at]?.replace("in", "out"));
+  await assert.rejects(
+    withFolderLock(folder, () => Promise.reject(new Error("no"))),
+    /no/,
+  );
+  await withFolderLock(folder, async () => undefined);
+
+  const held = tryLockFolder(folder);
+  assert.ok(held.taken);
+  await assert.rejects(
+    withFolderLock(folder, async () => undefined, AbortSignal.timeout(50)),
+    /abort/i,
+  );
+  await assert.rejects(
+    withFolderLock(folder, async () => undefined),
+    tetherError("busy", new RegExp(`process ${process.pid} is changing`)),
+  );
+});
