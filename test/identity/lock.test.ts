@@ -1,13 +1,15 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, fork, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, readdirSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import { lockState, StateFolder } from "../../agent/identity/index.ts";
 import { isRunning, thisProcess, tryLockFolder, withFolderLock } from "../../transfer/index.ts";
 import { temporaryFolder, tetherError } from "./folder.ts";
 
+const LOCK = new URL("../../transfer/index.ts", import.meta.url).href;
 const RACER = new URL("lock-racer.ts", import.meta.url);
 const LEAD = 3_000_000n;
 
@@ -92,6 +94,36 @@ test("what a killed holder leaves is taken by exactly one", async (t) => {
   }
 });
 
+test("one who looked long ago finds its number free again, sees a higher one and withdraws", async (t) => {
+  const folder = temporaryFolder(t);
+  const log = join(temporaryFolder(t), "strace");
+  writeFileSync(join(folder, "lock.5"), recycled());
+  const program = `import { tryLockFolder } from ${JSON.stringify(LOCK)};
+    const { taken, holder } = tryLockFolder(${JSON.stringify(folder)});
+    console.log(JSON.stringify({ taken, holder: holder?.pid ?? process.pid }));`;
+  // The end of its first look at the folder lasts two seconds.
+  const slowly = ["-e", "trace=getdents64", "-e", "inject=getdents64:delay_exit=2000000:when=2"];
+  const node = [process.execPath, "--import", "tsx", "--input-type=module", "-e", program];
+  const late = spawn("strace", ["-f", "-P", folder, "-o", log, ...slowly, ...node], {
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+  t.after(() => late.kill("SIGKILL"));
+  const [failed] = await Promise.race([once(late, "error"), once(late, "spawn")]);
+  if (failed !== undefined) return t.skip("needs strace");
+  const looked = () => existsSync(log) && readFileSync(log, "utf8").includes("getdents64");
+  for (let wait = 0; !looked() && wait < 1_000; wait++) await delay(10);
+
+  const first = tryLockFolder(folder);
+  assert.ok(first.taken);
+  first.lock.release();
+  const second = tryLockFolder(folder);
+  assert.ok(second.taken);
+  assert.deepEqual(readdirSync(folder), ["lock.7"]);
+  const printed = await once(late.stdout, "data");
+  assert.deepEqual(JSON.parse(String(printed[0])), { taken: false, holder: process.pid });
+  assert.deepEqual(readdirSync(folder), ["lock.7"]);
+});
+
 test("a second agent is refused and told which process has the folder; a stopped one's is free", (t) => {
   const folder = StateFolder.open(temporaryFolder(t));
   const lock = lockState(folder);
@@ -118,8 +150,7 @@ test("a recycled number, a former boot, an unreaped child and rubbish hold nothi
   t.after(() => parent.kill("SIGKILL"));
   const pid = Number(String((await once(parent.stdout, "data"))[0]));
   const stat = () => readFileSync(`/proc/${pid}/stat`, "utf8").split(" ");
-  for (let wait = 0; stat()[2] !== "Z" && wait < 500; wait++)
-    await new Promise((done) => setTimeout(done, 10));
+  for (let wait = 0; stat()[2] !== "Z" && wait < 500; wait++) await delay(10);
   assert.equal(stat()[2], "Z");
   assert.ok(!isRunning({ ...now, pid, started: stat()[21] ?? "" }));
 
