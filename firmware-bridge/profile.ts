@@ -3,6 +3,14 @@
  * configuration and the drivers. Durations are milliseconds here.
  */
 
+import { SERIAL } from "../protocol/limits.ts";
+
+/** How a port is opened unless the configuration says otherwise: bits a second. */
+export const SERIAL_DEFAULTS = { baudRate: 115_200 } as const;
+
+/** How lines are told apart and how long an answer may take unless the configuration says otherwise. */
+export const LINE_DEFAULTS = { terminator: "\n", timeout: SERIAL.answerTimeout } as const;
+
 /** A parameter of a command, or a reading's value: the part of JSON Schema that a device needs. */
 export interface ValueSchema {
   readonly type: "integer" | "number" | "string" | "boolean";

@@ -20,6 +20,8 @@ export const WIRE = {
   streams: 1024,
   /** Bytes waiting to be written to one connection, across its streams, before its reading stops. */
   queuedOutput: 4 * MiB,
+  /** Bytes of unfinished documents on one connection, in all its streams. */
+  unfinishedDocuments: 64 * MiB,
   /** Milliseconds of silence after which a PING is sent. */
   heartbeatInterval: 5_000,
   /** Milliseconds of silence after which the peer is taken for dead. */
@@ -76,12 +78,46 @@ export const PAIRING = {
   triesInAll: 60,
   /** Milliseconds over which wrong proofs are counted. */
   triesWindow: 60_000,
-  /** Characters of a controller's label. */
-  labelLength: 64,
+  /** Milliseconds that `--ttl` may ask for at most: one day. */
+  longestCodeLifetime: 86_400_000,
+} as const;
+
+/** Names of agents and labels of controllers. */
+export const NAMES = {
+  /** Characters (code points) of one. */
+  length: 64,
+} as const;
+
+/** What each side keeps on disk about itself and the others. */
+export const STATE = {
+  /** Bytes of a file that is read whole. */
+  fileBytes: 8 * MiB,
+  /** Controllers paired with one agent. */
+  controllers: 1_000,
+  /** Agents paired with one controller. */
+  agents: 10_000,
+  /** Addresses remembered for one agent. */
+  addresses: 8,
+  /** Milliseconds between two writes of when controllers were last seen; an SD card wears. */
+  lastSeenInterval: 60_000,
+  /** Milliseconds that one `tether` waits for another that is changing the same folder. */
+  lockWait: 5_000,
+} as const;
+
+/** The agent's own Unix socket, over which `tetherd pair` and the like reach it. */
+export const CONTROL = {
+  /** Bytes of one request. */
+  requestBytes: 64 * KiB,
+  /** Connections at once; each is one command of the owner's. */
+  connections: 16,
+  /** Milliseconds for a request and its answer. */
+  wait: 10_000,
 } as const;
 
 /** Discovery over UDP. */
 export const DISCOVERY = {
+  /** UDP port unless the configuration or `--port` says otherwise. */
+  port: 7415,
   /** Bytes of a datagram: fits one Ethernet frame over IPv6 without fragments. */
   datagram: 1_200,
   /** Answers a second to one address. */
@@ -93,6 +129,45 @@ export const DISCOVERY = {
   /** Tags of one agent, and the characters of each. */
   tags: 16,
   tagLength: 32,
+  /** UTF-8 bytes of an agent's name and of its program's version in an answer. */
+  nameBytes: 256,
+  versionBytes: 32,
+  /** Addresses in one answer; a Pi has fewer, a container host many that lead nowhere. */
+  addresses: 12,
+  /** Askers that a stopping agent says goodbye to, and the milliseconds that each is remembered. */
+  askersTracked: 256,
+  askerMemory: 10_000,
+  /** Milliseconds within which a second question from one asker means that it heard no answer. */
+  repeatWindow: 1_000,
+  /** Copies of a goodbye and of an announcement, and the milliseconds between two: any one may be lost. */
+  copies: 3,
+  copyInterval: 40,
+  /** Milliseconds between two looks at the interfaces for new ones. */
+  interfaceInterval: 5_000,
+  /** Milliseconds that a look at the interfaces serves for answers. */
+  interfaceMemory: 1_000,
+  /** Milliseconds between two log lines about refused questions. */
+  floodReportInterval: 10_000,
+  /** Interfaces asked on; a container host has one a container. */
+  interfaces: 64,
+  /** Addresses asked one by one. */
+  targets: 256,
+  /** Agents a controller keeps; a stranger on the link can invent any number. */
+  agents: 1_024,
+  /** Milliseconds before the second question, how much longer each pause is than the last, and the longest. */
+  firstPause: 50,
+  pauseGrowth: 1.4,
+  longestPause: 3_000,
+  /** Questions in one round of `--watch`, where somebody known does not answer. */
+  asksInRound: 7,
+  /** Milliseconds that a question's nonce is good for. */
+  nonceLifetime: 2_500,
+  /** Milliseconds between two rounds of `--watch`. */
+  watchInterval: 2_900,
+  /** Milliseconds without an answer after which an agent is gone: three rounds, and time to answer the last. */
+  watchLifetime: 9_500,
+  /** Milliseconds between two questions that announcements cause. */
+  announcementInterval: 1_000,
 } as const;
 
 /** Devices on serial ports. */
@@ -105,4 +180,65 @@ export const SERIAL = {
   reopenInterval: 500,
   /** Milliseconds a device has to answer unless its configuration says otherwise. */
   answerTimeout: 2_000,
+  /** Milliseconds between two tries of a port that is there but busy or broken; a try touches its settings. */
+  retryInterval: 1_000,
+  /** Bytes waiting to be written to one port. */
+  queuedOutput: 256 * KiB,
+  /** Bytes of a line or packet that are kept to show what came. */
+  sample: 64,
+} as const;
+
+/** The agent's configuration file. */
+export const CONFIGURATION = {
+  /** Bytes of the file: parsing the worst text of this size takes about a second. */
+  fileBytes: 256 * KiB,
+  /** Open brackets, and dashes of nested lists on one line; the parser recurses. */
+  depth: 32,
+  /** Columns of indentation; each may be a level of nesting. */
+  indentation: 200,
+  /** Uses of YAML aliases, so that a few lines cannot stand for millions. */
+  aliases: 100,
+  /** Mistakes reported in one run. */
+  mistakes: 1_000,
+  /** Devices, and commands, parameters and readings of each. */
+  devices: 64,
+  members: 256,
+  /** Gateways, and the patterns and aliases of each. */
+  gateways: 64,
+  /** Characters of a device's, command's, parameter's or reading's name. */
+  memberNameLength: 64,
+  /** Characters of a free text and of a regular expression. */
+  textLength: 1_024,
+  /** Characters of a file's path: Linux's PATH_MAX. */
+  pathLength: 4_096,
+  /** Bytes of a Unix socket's path: Linux's sun_path less its zero (unix(7)). */
+  socketPathBytes: 107,
+  /** Entries looked at in the folder of procedures. */
+  procedureEntries: 10_000,
+} as const;
+
+/** The built-in procedures. */
+export const PROCEDURES = {
+  /** Characters of an expression; one literal alone may have `JSON_TEXT.integerDigits`. */
+  expression: 8_192,
+  /** Nested parentheses, signs and powers of an expression; the parser recurses. */
+  expressionDepth: 64,
+  /** Operations of one expression, each on numbers of at most `JSON_TEXT.integerDigits` digits. */
+  expressionOperations: 1_000,
+  /** Characters of a pack format. */
+  packFormat: 1_024,
+  /** Values packed or unpacked by one call. */
+  packValues: 100_000,
+  /** Bytes packed, unpacked or given by decompression: as base64 they fit one result. */
+  bytes: 32 * MiB,
+  /** Characters of a host name (RFC 1035 §2.3.4). */
+  hostName: 253,
+  /** Name look-ups running at once; each holds one of the four threads that files share. */
+  lookups: 2,
+  /** Name look-ups waiting for their turn. */
+  queuedLookups: 64,
+  /** Milliseconds for a name look-up, waiting included. */
+  lookupTimeout: 5_000,
+  /** File systems that system.info lists. */
+  disks: 32,
 } as const;

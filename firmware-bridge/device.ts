@@ -1,0 +1,232 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { asTetherError, TetherError } from "../protocol/errors.ts";
+import { SERIAL } from "../protocol/limits.ts";
+import type { Driver, DriverCommand } from "./drivers/driver.ts";
+import { createDriver } from "./drivers/index.ts";
+import { Listeners } from "./listeners.ts";
+import { createPort, type Port } from "./port.ts";
+import type { DeviceProfile, ValueSchema } from "./profile.ts";
+import type { DeviceValue } from "./value.ts";
+
+/** How a device stands; all but `ready` come with a reason. */
+export type DeviceState = "ready" | "opening" | "missing" | "busy" | "failed";
+
+/** A state and, unless it is `ready`, one line on why. */
+export interface DeviceCondition {
+  readonly state: DeviceState;
+  readonly reason?: string;
+}
+
+/** What is known of one reading. */
+export interface Reading {
+  readonly name: string;
+  readonly type: ValueSchema["type"];
+  readonly unit?: string;
+  readonly deviceClass?: string;
+  /** The last value and when it came, milliseconds as `now` counts them; absent before the first. */
+  readonly value?: DeviceValue;
+  readonly time?: number;
+  /** Why the latest attempt gave no value; absent when it did. */
+  readonly error?: TetherError;
+}
+
+/** Where a device reports to. */
+export interface DeviceLog {
+  info(event: string, message: string, facts: { readonly [name: string]: string }): void;
+  warn(event: string, message: string, facts: { readonly [name: string]: string }): void;
+}
+
+/** What a device needs around it. */
+export interface DeviceOptions {
+  readonly log: DeviceLog;
+  /** Milliseconds, for the times of readings. */
+  readonly now: () => number;
+  /** Stands in for the port that the profile names. */
+  readonly port?: Port;
+}
+
+/** A declared device: its port is opened at start and kept open, through being unplugged and back. */
+export class Device {
+  readonly name: string;
+  readonly driver: string;
+  /** What it can be asked; each fails at once with the state's error while the device is not ready. */
+  readonly commands: readonly DriverCommand[];
+  readonly #log: DeviceLog;
+  readonly #now: () => number;
+  readonly #port: Port;
+  readonly #driver: Driver;
+  readonly #readings: Map<string, Reading>;
+  readonly #conditionListeners: Listeners<DeviceCondition>;
+  readonly #readingListeners: Listeners<Reading>;
+  #condition: DeviceCondition = { state: "opening", reason: "not opened yet" };
+  #path: string | undefined;
+  #life: { readonly controller: AbortController; readonly done: Promise<void> } | undefined;
+
+  /** @throws TetherError `invalid` naming what in the profile makes no sense. */
+  constructor(profile: DeviceProfile, { log, now, port }: DeviceOptions) {
+    this.name = profile.name;
+    this.driver = profile.driver;
+    this.#log = log;
+    this.#now = now;
+    this.#port = port ?? createPort(profile.port);
+    this.#driver = createDriver(profile, {
+      value: (name, value) => this.#update(name, { value, time: this.#now() }),
+      failed: (name, error) => this.#update(name, { error }),
+    });
+    this.commands = this.#driver.commands.map((command) => ({
+      ...command,
+      run: async (args, signal) => {
+        this.#requireReady();
+        return await command.run(args, signal);
+      },
+    }));
+    this.#readings = declaredReadings(profile);
+    const report = (thrown: unknown) =>
+      this.#log.warn("device-listener", "a listener failed", { device: this.name, error: String(thrown) });
+    this.#conditionListeners = new Listeners(report);
+    this.#readingListeners = new Listeners(report);
+  }
+
+  get state(): DeviceState {
+    return this.#condition.state;
+  }
+
+  /** The state with its reason. */
+  get condition(): DeviceCondition {
+    return this.#condition;
+  }
+
+  /** Where the port was last found: a path, or `simulate:NAME`; undefined before it was. */
+  get path(): string | undefined {
+    return this.#path;
+  }
+
+  /** Every declared reading as it stands, in the profile's order. */
+  get readings(): readonly Reading[] {
+    return [...this.#readings.values()];
+  }
+
+  /** Hears of every change of state or reason; what it gives ends that. */
+  onState(listener: (condition: DeviceCondition) => void): () => void {
+    return this.#conditionListeners.add(listener);
+  }
+
+  /** Hears of every value of a reading, the same one again too, and of failures; what it gives ends that. */
+  onReading(listener: (reading: Reading) => void): () => void {
+    return this.#readingListeners.add(listener);
+  }
+
+  /** Begins to keep the port open; resolves after the first try, however it went. Aborting stops it. */
+  async start(signal?: AbortSignal): Promise<void> {
+    if (this.#life) throw new TetherError("internal", `device ${this.name} has been started already`);
+    const controller = new AbortController();
+    const abort = () => controller.abort();
+    signal?.addEventListener("abort", abort, { once: true });
+    if (signal?.aborted) abort();
+    await new Promise<void>((tried) => {
+      const done = this.#keepOpen(controller.signal, tried).finally(() => {
+        signal?.removeEventListener("abort", abort);
+        tried();
+      });
+      this.#life = { controller, done };
+    });
+  }
+
+  /** Closes the port and tells everyone who waits; the device may be started again. */
+  async stop(): Promise<void> {
+    this.#life?.controller.abort();
+    await this.#life?.done;
+    this.#life = undefined;
+  }
+
+  async #keepOpen(signal: AbortSignal, tried: () => void): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        await this.#openUntilLost(signal, tried);
+      } catch (thrown) {
+        if (!signal.aborted) this.#refused(asTetherError(thrown));
+      }
+      tried();
+      const interval = this.state === "missing" ? this.#port.interval : SERIAL.retryInterval;
+      await delay(interval, undefined, { signal }).catch(() => {});
+    }
+    this.#become({ state: "missing", reason: "the device has been stopped" });
+  }
+
+  /** Opens once; resolves when the link has ended or the signal aborts, throws when it cannot be opened. */
+  async #openUntilLost(signal: AbortSignal, tried: () => void): Promise<void> {
+    this.#path = await this.#port.locate(signal);
+    // A port that stays busy or broken would otherwise flicker at every try.
+    if (this.state === "missing") this.#become({ state: "opening", reason: "the port is there again" });
+    let lost = false;
+    let over = () => {};
+    const end = new Promise<void>((resolve) => {
+      over = resolve;
+    });
+    const link = await this.#port.open(this.#path, {
+      received: (bytes) => this.#driver.received(bytes),
+      ended: (reason) => {
+        lost = true;
+        this.#driver.detach(reason);
+        this.#become({ state: "missing", reason: reason.message });
+        over();
+      },
+    });
+    signal.addEventListener("abort", over, { once: true });
+    try {
+      if (!lost && !signal.aborted) {
+        this.#driver.attach(link);
+        this.#become({ state: "ready" });
+        tried();
+        await end;
+      }
+      if (!lost) this.#driver.detach(new TetherError("cancelled", `device ${this.name} is being stopped`));
+    } finally {
+      signal.removeEventListener("abort", over);
+      await link.close();
+    }
+  }
+
+  #refused({ code, message }: TetherError): void {
+    if (code === "device-missing") this.#become({ state: "missing", reason: message });
+    else this.#become({ state: code === "busy" ? "busy" : "failed", reason: message });
+  }
+
+  #become(condition: DeviceCondition): void {
+    const { state, reason } = condition;
+    if (state === this.#condition.state && reason === this.#condition.reason) return;
+    this.#condition = condition;
+    const facts = { device: this.name, state, ...(this.#path === undefined ? {} : { path: this.#path }) };
+    if (state === "ready") this.#log.info("device-state", `device ${this.name} is ready`, facts);
+    else this.#log.warn("device-state", `device ${this.name} is ${state}: ${reason}`, facts);
+    this.#conditionListeners.emit(condition);
+  }
+
+  #requireReady(): void {
+    const { state, reason } = this.#condition;
+    if (state === "ready") return;
+    const code = state === "busy" ? "busy" : state === "failed" ? "device-failed" : "device-missing";
+    throw new TetherError(code, `device ${this.name} is ${state}: ${reason}`);
+  }
+
+  #update(name: string, change: Pick<Reading, "value" | "time" | "error">): void {
+    const { error: _old, ...known } = this.#readings.get(name) ?? { name, type: "string" };
+    const reading = { ...known, ...change };
+    this.#readings.set(name, reading);
+    this.#readingListeners.emit(reading);
+  }
+}
+
+function declaredReadings(profile: DeviceProfile): Map<string, Reading> {
+  const readings = Object.entries(profile.readings).map(([name, { source, type, unit, deviceClass }]) => {
+    const polledType = source.kind === "poll" ? profile.commands[source.command]?.type : undefined;
+    const reading: Reading = {
+      name,
+      type: type ?? polledType ?? "string",
+      ...(unit === undefined ? {} : { unit }),
+      ...(deviceClass === undefined ? {} : { deviceClass }),
+    };
+    return [name, reading] as const;
+  });
+  return new Map(readings);
+}

@@ -1,0 +1,15 @@
+export { Device, type DeviceCondition, type DeviceLog, type DeviceState, type Reading } from "./device.ts";
+export type { DriverCommand } from "./drivers/driver.ts";
+export { DRIVERS } from "./drivers/index.ts";
+export { listPorts, type PortFacts } from "./link/ports.ts";
+export {
+  type CommandProfile,
+  type DeviceProfile,
+  LINE_DEFAULTS,
+  type PortChoice,
+  type ReadingProfile,
+  SERIAL_DEFAULTS,
+  type ValueSchema,
+} from "./profile.ts";
+export { SIMULATIONS } from "./simulate/index.ts";
+export type { DeviceValue, JsonSchema } from "./value.ts";

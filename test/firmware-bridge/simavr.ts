@@ -1,0 +1,52 @@
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+
+const run = promisify(execFile);
+const SOURCE = join(import.meta.dirname, "../../firmware-bridge/firmware/bench/bench.c");
+const HOST = join(import.meta.dirname, "simavr-host.c");
+
+/** A bench board, its real firmware in a simulated ATmega328P. */
+export interface SimulatedAvr {
+  /** A symbolic link to the pseudo-terminal that is its UART. */
+  readonly path: string;
+  /** Pushes the button on PD2. */
+  press(): void;
+  stop(): Promise<void>;
+}
+
+/** Builds firmware and simulator in a folder of their own and starts them; needs the peer `simavr`. */
+export async function startSimulatedAvr(): Promise<SimulatedAvr> {
+  const folder = await mkdtemp(join(tmpdir(), "tether-simavr-"));
+  const [elf, hex, host, path] = ["bench.elf", "bench.hex", "host", "uart"].map((name) =>
+    join(folder, name),
+  ) as [string, string, string, string];
+  const flags = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-Os", "-mmcu=atmega328p", "-DF_CPU=16000000UL"];
+  await run("avr-gcc", [...flags, "-o", elf, SOURCE]);
+  await run("avr-objcopy", ["-O", "ihex", "-R", ".eeprom", "-R", ".mmcu", elf, hex]);
+  const libraries = ["-lsimavrparts", "-lsimavr", "-lelf", "-lutil", "-lpthread"];
+  await run("gcc", ["-O2", "-I/usr/include/simavr", "-o", host, HOST, ...libraries]);
+
+  const child = spawn(host, [hex, path], { stdio: ["ignore", "pipe", "inherit"] });
+  const gone = once(child, "exit");
+  await new Promise<void>((resolve, reject) => {
+    let said = "";
+    child.stdout.on("data", (chunk) => {
+      said += chunk;
+      if (/^ready$/m.test(said)) resolve();
+    });
+    child.once("exit", (code) => reject(new Error(`the simulator ended with ${code}: ${said}`)));
+  });
+  return {
+    path,
+    press: () => void child.kill("SIGUSR1"),
+    async stop() {
+      child.kill("SIGKILL");
+      await gone;
+      await rm(folder, { recursive: true });
+    },
+  };
+}

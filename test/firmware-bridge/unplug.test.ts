@@ -1,0 +1,170 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readdir } from "node:fs/promises";
+import { type TestContext, test } from "node:test";
+import { checkTty, openTty } from "../../firmware-bridge/link/tty.ts";
+import { missing, PYTHON } from "../peers.ts";
+import { converse, converseConcurrently } from "./bench-conversation.ts";
+import { benchProfile } from "./bench-profile.ts";
+import { call, createDevice, reached } from "./open-device.ts";
+import { PseudoTerminal } from "./pseudo-terminal.ts";
+import { until } from "./until.ts";
+
+const skip = missing("socat");
+
+async function createTerminal(t: TestContext): Promise<PseudoTerminal> {
+  const terminal = await PseudoTerminal.create();
+  t.after(() => terminal.remove());
+  return terminal;
+}
+
+function profileAt(path: string) {
+  return benchProfile({ kind: "path", path, baudRate: 115_200 });
+}
+
+async function descriptors(): Promise<number> {
+  return (await readdir("/proc/self/fd")).length;
+}
+
+test("tty: a bench behind a pseudo-terminal does what the board does", { skip }, async (t) => {
+  const terminal = await createTerminal(t);
+  await terminal.plugBench();
+  const device = createDevice(t, profileAt(terminal.path));
+  await device.start();
+  assert.equal(device.state, "ready", device.condition.reason);
+  assert.equal(device.path, terminal.path);
+  await converse(device);
+  await converseConcurrently(device, 100);
+});
+
+test("tty: unplugged in the middle of a command, and back", { skip }, async (t) => {
+  const terminal = await createTerminal(t);
+  await terminal.plug();
+  const device = createDevice(t, profileAt(terminal.path));
+  await device.start();
+  const waiting = Array.from({ length: 5 }, () => call(device, "ping"));
+  let told = 0;
+  for (const one of waiting) one.catch(() => (told = performance.now()));
+  await terminal.pull();
+  const pulled = performance.now();
+  for (const one of await Promise.allSettled(waiting)) {
+    assert.equal(one.status === "rejected" && one.reason.code, "device-missing");
+  }
+  assert.ok(told - pulled < 100, `told ${told - pulled} ms after`);
+  assert.equal(device.state, "missing");
+  await assert.rejects(call(device, "ping"), { code: "device-missing" });
+
+  await terminal.plugBench();
+  const back = performance.now();
+  await reached(device, "ready", 2_000);
+  t.diagnostic(
+    `told ${(told - pulled).toFixed(1)} ms after, ready ${(performance.now() - back).toFixed(0)} ms after`,
+  );
+  assert.equal(await call(device, "ping"), "PONG");
+});
+
+test("tty: 20 times unplugged and back leaves no descriptor and no listener behind", { skip }, async (t) => {
+  const terminal = await createTerminal(t);
+  const device = createDevice(t, profileAt(terminal.path), {
+    interval: 10,
+    async locate() {
+      await checkTty(terminal.path);
+      return terminal.path;
+    },
+    open: (path, receiver) => openTty({ path, baudRate: 115_200 }, receiver),
+  });
+  const warnings: Error[] = [];
+  const warn = (warning: Error) => warnings.push(warning);
+  process.on("warning", warn);
+  t.after(() => process.off("warning", warn));
+  await device.start();
+  let first = 0;
+  for (let cycle = 0; cycle <= 20; cycle += 1) {
+    await terminal.plugBench();
+    await reached(device, "ready");
+    assert.equal(await call(device, "ping"), "PONG");
+    const waiting = assert.rejects(call(device, "led", { state: 9 }), { code: "device-missing" });
+    await terminal.pull();
+    await waiting;
+    await reached(device, "missing");
+    if (cycle === 0) first = await descriptors();
+  }
+  await until(async () => (await descriptors()) <= first, "the descriptors to be closed");
+  assert.deepEqual(warnings, []);
+});
+
+test("tty: a port that another program has locked is busy until it is given back", { skip }, async (t) => {
+  const terminal = await createTerminal(t);
+  await terminal.plugBench();
+  const lock = `import fcntl, os, sys
+fd = os.open(sys.argv[1], os.O_RDWR | os.O_NOCTTY)
+fcntl.flock(fd, fcntl.LOCK_EX)
+print("locked", flush=True)
+sys.stdin.read()`;
+  const holder = spawn(PYTHON, ["-c", lock, terminal.path], { stdio: ["pipe", "pipe", "inherit"] });
+  t.after(() => void holder.kill());
+  await once(holder.stdout, "data");
+  const device = createDevice(t, profileAt(terminal.path));
+  const states: string[] = [];
+  device.onState(({ state }) => states.push(state));
+  await device.start();
+  assert.deepEqual(device.condition, { state: "busy", reason: `another program has ${terminal.path}` });
+  await assert.rejects(call(device, "ping"), { code: "busy" });
+  holder.stdin.end();
+  await reached(device, "ready", 2_000);
+  assert.deepEqual(states, ["busy", "ready"]);
+  assert.equal(await call(device, "ping"), "PONG");
+});
+
+test("tty: a pseudo-terminal has no modem lines, which harms nothing", { skip }, async (t) => {
+  const terminal = await createTerminal(t);
+  await terminal.plug();
+  const link = await openTty({ path: terminal.path, baudRate: 9600 }, { received() {}, ended() {} });
+  t.after(() => link.close());
+  assert.equal(await link.setLines({ dtr: false }), false);
+  assert.equal(await link.inputLines(), undefined);
+  await link.write(Buffer.from("x"));
+  await link.close();
+  await link.close();
+  await assert.rejects(link.write(Buffer.from("x")), { code: "device-missing" });
+});
+
+test("tty: a mebibyte of every byte arrives whole, and a port that nobody reads has a bound", {
+  skip,
+}, async (t) => {
+  const terminal = await createTerminal(t);
+  await terminal.plug();
+  const bytes = Buffer.from(Uint8Array.from({ length: 1 << 20 }, (_, index) => (index * 7) % 256));
+  const heard: Buffer[] = [];
+  let length = 0;
+  const far = await openTty(
+    { path: terminal.boardPath, baudRate: 115_200 },
+    {
+      received(chunk) {
+        heard.push(Buffer.from(chunk));
+        length += chunk.length;
+      },
+      ended() {},
+    },
+  );
+  const near = await openTty({ path: terminal.path, baudRate: 115_200 }, { received() {}, ended() {} });
+  for (let at = 0; at < bytes.length; at += 65_536) await near.write(bytes.subarray(at, at + 65_536));
+  await until(() => length === bytes.length, `${bytes.length} bytes (${length} came)`);
+  assert.ok(Buffer.concat(heard).equals(bytes));
+  await far.close();
+
+  const stuck: Promise<unknown>[] = [];
+  let refused: { code?: string } | undefined;
+  for (let piece = 0; piece < 100 && !refused; piece += 1) {
+    stuck.push(
+      near.write(bytes.subarray(0, 65_536)).catch((error: { code?: string }) => {
+        if (error.code === "limit") refused = error;
+      }),
+    );
+    await new Promise(setImmediate);
+  }
+  await until(() => refused !== undefined, "a write to be refused");
+  await near.close();
+  await Promise.all(stuck);
+});
