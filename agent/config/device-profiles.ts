@@ -1,0 +1,73 @@
+import type {
+  CommandProfile,
+  DeviceProfile,
+  PortChoice,
+  ReadingProfile,
+  ValueSchema,
+} from "../../firmware-bridge/index.ts";
+import { POLL_INTERVAL } from "./device-table.ts";
+import type { Draft } from "./table.ts";
+
+type DeviceDraft = Draft["devices"][number];
+type CommandDraft = DeviceDraft["commands"][string];
+type ReadingDraft = DeviceDraft["readings"][string];
+type SerialDraft = NonNullable<DeviceDraft["serial"]>;
+
+/** The devices as the firmware bridge takes them; one that is incomplete is left out. */
+export function toDevices(drafts: Draft["devices"]): DeviceProfile[] {
+  return drafts.flatMap(({ name, serial, driver, line, commands, readings }) => {
+    const port = serial === undefined ? undefined : toPort(serial);
+    if (name === undefined || port === undefined) return [];
+    return [
+      {
+        name,
+        port,
+        driver,
+        line,
+        commands: mapped(commands, toCommand),
+        readings: mapped(readings, toReading),
+      },
+    ];
+  });
+}
+
+function toPort({ path, match, simulate, baudRate }: SerialDraft): PortChoice | undefined {
+  if (path !== undefined) return { kind: "path", path, baudRate };
+  if (match !== undefined) return { kind: "match", ...present(match), baudRate };
+  return simulate === undefined ? undefined : { kind: "simulate", what: simulate };
+}
+
+function toCommand({ send, parameters, ...rest }: CommandDraft): CommandProfile | undefined {
+  if (send === undefined) return undefined;
+  return { send, parameters: mapped(parameters, (schema): ValueSchema => present(schema)), ...present(rest) };
+}
+
+function toReading({ command, every, match, result, ...rest }: ReadingDraft): ReadingProfile | undefined {
+  if (command !== undefined) {
+    return { source: { kind: "poll", command, every: every ?? POLL_INTERVAL }, ...present(rest) };
+  }
+  return match === undefined
+    ? undefined
+    : { source: { kind: "match", match, ...present({ result }) }, ...present(rest) };
+}
+
+function mapped<From, To>(
+  from: { readonly [name: string]: From },
+  convert: (value: From) => To | undefined,
+): { readonly [name: string]: To } {
+  const to: { [name: string]: To } = Object.create(null);
+  for (const [name, value] of Object.entries(from)) {
+    const converted = convert(value);
+    if (converted !== undefined) to[name] = converted;
+  }
+  return to;
+}
+
+/** The members that are there: absent and undefined are two things to whoever reads a profile. */
+type Present<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & {
+  [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>;
+};
+
+function present<T extends object>(members: T): Present<T> {
+  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as Present<T>;
+}

@@ -1,0 +1,225 @@
+import { quoted } from "./mistake.ts";
+import { nearest } from "./nearest.ts";
+import type { Reading } from "./reading.ts";
+import { checkOnce, checkOneOf, checkWith } from "./relations.ts";
+import type { Draft } from "./table.ts";
+import { groupsOf } from "./texts.ts";
+
+/** What the firmware bridge of this version has. */
+export interface Known {
+  readonly drivers: readonly string[];
+  readonly simulations: readonly string[];
+}
+
+type DeviceDraft = Draft["devices"][number];
+type CommandDraft = DeviceDraft["commands"][string];
+type ReadingDraft = DeviceDraft["readings"][string];
+type ParameterDraft = CommandDraft["parameters"][string];
+type SerialDraft = NonNullable<DeviceDraft["serial"]>;
+
+/** Checks what holds between the keys of the devices and between devices. */
+export function checkDevices(devices: Draft["devices"], reading: Reading, known: Known): void {
+  const names = new Map<string, string>();
+  const ports = new Map<string, string>();
+  for (const [index, device] of devices.entries()) {
+    const path = `devices[${index}]`;
+    if (device.name !== undefined) {
+      checkOnce(names, device.name, `${path}.name`, `is ${quoted(device.name)}`, reading);
+    }
+    if (device.serial !== undefined) checkSerial(device.serial, `${path}.serial`, ports, reading, known);
+    checkDriver(device, path, reading, known);
+    for (const [name, command] of Object.entries(device.commands)) {
+      checkCommand(command, `${path}.commands.${name}`, reading);
+    }
+    for (const [name, each] of Object.entries(device.readings)) {
+      checkReading(name, each, device, path, reading);
+    }
+  }
+}
+
+function checkSerial(
+  serial: SerialDraft,
+  path: string,
+  ports: Map<string, string>,
+  reading: Reading,
+  known: Known,
+): void {
+  checkOneOf(path, ["path", "match", "simulate"], reading);
+  if (serial.path !== undefined) {
+    checkOnce(ports, serial.path, `${path}.path`, `is ${quoted(serial.path)}`, reading);
+  }
+  if (serial.match !== undefined) {
+    const { vendorId, productId, serialNumber } = serial.match;
+    const keys = ["vendorId", "productId", "serialNumber"];
+    if (!keys.some((key) => reading.has(`${path}.match.${key}`))) {
+      reading.mistake(`${path}.match`, `would match every port, allowed: at least one of ${keys.join(" ")}`);
+    }
+    const same = JSON.stringify([vendorId, productId, serialNumber]);
+    checkOnce(ports, same, `${path}.match`, "means the same port", reading);
+  }
+  if (serial.simulate !== undefined && !known.simulations.includes(serial.simulate)) {
+    const allowed = known.simulations.join(" ");
+    reading.mistake(
+      `${path}.simulate`,
+      `is ${quoted(serial.simulate)}, not in this version, allowed: ${allowed}`,
+    );
+  }
+}
+
+function checkDriver(device: DeviceDraft, path: string, reading: Reading, known: Known): void {
+  const { driver } = device;
+  if (!known.drivers.includes(driver)) {
+    reading.mistake(
+      `${path}.driver`,
+      `is ${quoted(driver)}, not in this version, allowed: ${known.drivers.join(" ")}`,
+    );
+  }
+  const foreign = driver === "raw" ? ["line", "commands", "readings"] : driver === "line" ? [] : ["line"];
+  for (const key of foreign) {
+    if (reading.has(`${path}.${key}`)) {
+      reading.mistake(`${path}.${key}`, `does not go with driver ${driver}, allowed: driver line`, "key");
+    }
+  }
+}
+
+function checkCommand(command: CommandDraft, path: string, reading: Reading): void {
+  const { send, expect, parameters } = command;
+  for (const [name, parameter] of Object.entries(parameters)) {
+    checkParameter(parameter, `${path}.parameters.${name}`, reading);
+  }
+  if (send !== undefined) {
+    const places = [...send.matchAll(/\{([A-Za-z_][A-Za-z0-9_]*)\}/g)].flatMap(([, name]) => name ?? []);
+    for (const name of new Set(places)) {
+      if (reading.has(`${path}.parameters.${name}`)) continue;
+      const names = Object.keys(parameters);
+      const allowed = names.length === 0 ? `a parameter ${name}` : `one of ${names.join(" ")}`;
+      reading.mistake(`${path}.send`, `names {${name}}, which is no parameter, allowed: ${allowed}`);
+    }
+    for (const name of Object.keys(parameters)) {
+      if (places.includes(name)) continue;
+      const says = `has no place in send, allowed: one with {${name}} there`;
+      reading.mistake(`${path}.parameters.${name}`, says, "key");
+    }
+  }
+  if (expect === undefined) checkWith(path, ["result", "type"], "expect", reading);
+  else checkResult(command.result, `${path}.result`, expect, "expect", reading);
+}
+
+function checkResult(
+  result: string | undefined,
+  path: string,
+  expression: string,
+  key: string,
+  reading: Reading,
+): void {
+  const groups = groupsOf(expression);
+  if (result === undefined || groups.includes(result)) return;
+  const allowed = groups.length === 0 ? `(?<NAME>…) in ${key}, which has none` : groups.join(" ");
+  reading.mistake(path, `is ${quoted(result)}, no named group of ${key}, allowed: ${allowed}`);
+}
+
+function checkParameter(parameter: ParameterDraft, path: string, reading: Reading): void {
+  const { type, minimum, maximum } = parameter;
+  const foreign =
+    type === "string"
+      ? ["minimum", "maximum"]
+      : type === "boolean"
+        ? ["minimum", "maximum", "maxLength", "pattern"]
+        : ["maxLength", "pattern"];
+  for (const key of foreign) {
+    if (reading.has(`${path}.${key}`)) {
+      const goes = key === "minimum" || key === "maximum" ? "integer or number" : "string";
+      reading.mistake(`${path}.${key}`, `does not go with type ${type}, allowed: type ${goes}`, "key");
+    }
+  }
+  if (minimum !== undefined && maximum !== undefined && minimum > maximum) {
+    reading.mistake(`${path}.minimum`, `is ${minimum}, allowed: up to the maximum of ${maximum}`);
+  }
+  for (const [index, value] of (parameter.enum ?? []).entries()) {
+    checkValue(value, `${path}.enum[${index}]`, { type }, reading);
+  }
+  if (parameter.default !== undefined) checkValue(parameter.default, `${path}.default`, parameter, reading);
+}
+
+function checkValue(
+  value: string | number | boolean,
+  path: string,
+  rule: Pick<ParameterDraft, "type"> & Partial<ParameterDraft>,
+  reading: Reading,
+): void {
+  const problem = problemOf(value, rule);
+  if (problem !== undefined) reading.mistake(path, `is ${JSON.stringify(value)}, allowed: ${problem}`);
+}
+
+/** What `value` should have been, or undefined where it is right. */
+function problemOf(
+  value: string | number | boolean,
+  rule: Pick<ParameterDraft, "type"> & Partial<ParameterDraft>,
+): string | undefined {
+  const { type, minimum, maximum, maxLength, pattern } = rule;
+  const right = type === "integer" ? Number.isSafeInteger(value) : typeof value === type;
+  if (!right) return type === "boolean" ? "true or false" : `type ${type}`;
+  if (rule.enum !== undefined && !rule.enum.includes(value)) return `one of ${rule.enum.join(" ")}`;
+  if (typeof value === "number" && minimum !== undefined && value < minimum) return `${minimum} and more`;
+  if (typeof value === "number" && maximum !== undefined && value > maximum) return `up to ${maximum}`;
+  if (typeof value === "string" && maxLength !== undefined && [...value].length > maxLength) {
+    return `up to ${maxLength} characters`;
+  }
+  if (typeof value === "string" && pattern !== undefined && !new RegExp(pattern, "u").test(value)) {
+    return `what matches ${pattern}`;
+  }
+  return undefined;
+}
+
+function checkReading(
+  name: string,
+  draft: ReadingDraft,
+  device: DeviceDraft,
+  devicePath: string,
+  reading: Reading,
+): void {
+  const path = `${devicePath}.readings.${name}`;
+  if (name === "state") {
+    const says = "would take the place of the device's own topic devices/NAME/state, allowed: another name";
+    reading.mistake(path, says, "key");
+  }
+  if (!checkOneOf(path, ["command", "match"], reading)) return;
+  if (reading.has(`${path}.match`)) {
+    checkWith(path, ["every"], "command", reading);
+    if (draft.match !== undefined) checkResult(draft.result, `${path}.result`, draft.match, "match", reading);
+    return;
+  }
+  checkWith(path, ["result"], "match", reading);
+  if (draft.command !== undefined) checkPolled(draft.command, `${path}.command`, device, devicePath, reading);
+}
+
+function checkPolled(
+  name: string,
+  path: string,
+  device: DeviceDraft,
+  devicePath: string,
+  reading: Reading,
+): void {
+  const commandPath = `${devicePath}.commands.${name}`;
+  if (!reading.has(commandPath)) {
+    const names = Object.keys(device.commands);
+    const near = nearest(name, names);
+    const none = names.length === 0 ? "a name in commands, which has none" : `one of ${names.join(" ")}`;
+    const help = near === undefined ? `allowed: ${none}` : `nearest: ${near}`;
+    reading.mistake(path, `is ${quoted(name)}, which is no command of the device, ${help}`);
+    return;
+  }
+  const command = Object.hasOwn(device.commands, name) ? device.commands[name] : undefined;
+  if (command === undefined) return;
+  if (!reading.has(`${commandPath}.expect`)) {
+    reading.mistake(path, `is ${quoted(name)}, which awaits no answer, allowed: a command with expect`);
+  }
+  const open = Object.entries(command.parameters).find(([, parameter]) => parameter.default === undefined);
+  if (open !== undefined) {
+    const allowed = "a command whose parameters all have a default";
+    reading.mistake(
+      path,
+      `is ${quoted(name)}, whose parameter ${open[0]} has no default, allowed: ${allowed}`,
+    );
+  }
+}

@@ -1,0 +1,103 @@
+import { LINE_DEFAULTS, SERIAL_DEFAULTS } from "../../firmware-bridge/index.ts";
+import { CONFIGURATION, SERIAL } from "../../protocol/index.ts";
+import { formatDuration } from "./quantities.ts";
+import {
+  choice,
+  duration,
+  durationKey,
+  group,
+  integer,
+  list,
+  map,
+  mapKey,
+  number,
+  optional,
+  plain,
+  required,
+  section,
+  standard,
+  text,
+} from "./shapes.ts";
+import {
+  absolutePath,
+  escapedText,
+  expression,
+  MEMBER_NAME,
+  memberName,
+  PARAMETER_NAME,
+  sentence,
+  usbNumber,
+} from "./texts.ts";
+
+/** Every driver there is or will be; which of them this version has, the bridge says. */
+export const DRIVER_NAMES = ["line", "gcode", "firmata", "modbus", "micropython", "frames", "raw"] as const;
+
+/** Milliseconds between two polls of a reading unless it says otherwise. */
+export const POLL_INTERVAL = 10_000;
+
+const TYPES = ["integer", "number", "string", "boolean"] as const;
+
+const PARAMETER = {
+  type: standard(choice(TYPES), "string", "string"),
+  minimum: optional(number()),
+  maximum: optional(number()),
+  enum: optional(list(plain(), 1, CONFIGURATION.members)),
+  maxLength: optional(integer(0, SERIAL.unit)),
+  pattern: optional(expression("u")),
+  description: optional(sentence()),
+  default: optional(plain(), "none: it must be given"),
+};
+
+const COMMAND = {
+  send: required(text({ shortest: 0 })),
+  expect: optional(expression(), "no answer is awaited"),
+  parameters: mapKey(map(PARAMETER_NAME, group(PARAMETER), CONFIGURATION.members)),
+  result: optional(text({ longest: 64 }), "the whole line"),
+  type: optional(choice(TYPES), "string"),
+  summary: optional(sentence()),
+};
+
+const READING = {
+  command: optional(text(MEMBER_NAME)),
+  every: optional(duration(100, 86_400_000), formatDuration(POLL_INTERVAL)),
+  match: optional(expression()),
+  result: optional(text({ longest: 64 }), "the whole line"),
+  type: optional(choice(TYPES), "the command's, else string"),
+  unit: optional(sentence()),
+  deviceClass: optional(
+    text({ allowed: "a device class of Home Assistant, as temperature", pattern: /^[a-z0-9_]{1,64}$/ }),
+  ),
+};
+
+const SERIAL_PORT = {
+  path: optional(absolutePath()),
+  match: optional(
+    group({
+      vendorId: optional(usbNumber(), "any"),
+      productId: optional(usbNumber(), "any"),
+      serialNumber: optional(
+        text({
+          allowed: "text of 1 to 256 characters; an empty one matches nothing",
+          longest: 256,
+          digits: true,
+        }),
+        "any",
+      ),
+    }),
+  ),
+  simulate: optional(text()),
+  baudRate: standard(integer(50, 12_000_000), SERIAL_DEFAULTS.baudRate),
+};
+
+/** The keys of one device. */
+export const DEVICE = {
+  name: required(memberName()),
+  serial: required(group(SERIAL_PORT)),
+  driver: standard(choice(DRIVER_NAMES), "line", "line"),
+  line: section({
+    terminator: standard<string>(escapedText(16), LINE_DEFAULTS.terminator),
+    timeout: durationKey(10, 600_000, LINE_DEFAULTS.timeout),
+  }),
+  commands: mapKey(map(MEMBER_NAME, group(COMMAND), CONFIGURATION.members)),
+  readings: mapKey(map(MEMBER_NAME, group(READING), CONFIGURATION.members)),
+};
