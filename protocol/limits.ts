@@ -182,6 +182,8 @@ export const SERIAL = {
   answerTimeout: 2_000,
   /** Milliseconds between two tries of a port that is there but busy or broken; a try touches its settings. */
   retryInterval: 1_000,
+  /** Milliseconds between two looks whether an open port is still there; reading does not always tell. */
+  presenceInterval: 1_000,
   /** Bytes waiting to be written to one port. */
   queuedOutput: 256 * KiB,
   /** Bytes of a line or packet that are kept to show what came. */

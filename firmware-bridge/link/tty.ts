@@ -27,27 +27,32 @@ export interface TtyOptions {
  */
 export async function openTty(options: TtyOptions, receiver: LinkReceiver): Promise<Link> {
   const binding = await loadSerialPort();
-  await checkTty(options.path);
+  const node = await checkTty(options.path);
   try {
-    return new TtyLink(await binding.open({ ...options, lock: true, hupcl: false }), options.path, receiver);
+    const port = await binding.open({ ...options, lock: true, hupcl: false });
+    return new TtyLink(port, options.path, node, receiver);
   } catch (thrown) {
     await checkTty(options.path);
     throw openError(options.path, thrown);
   }
 }
 
+/** Tells the port at a path from another that takes the path later. */
+type PortNode = `${number}:${number}`;
+
 /**
  * Sees that a path (a symbolic link may lead to it) is a port that this process may use.
  *
  * @throws TetherError `device-missing` or `device-failed`.
  */
-export async function checkTty(path: string): Promise<void> {
+export async function checkTty(path: string): Promise<PortNode> {
   try {
     const facts = await stat(path);
     if (!facts.isCharacterDevice()) {
       throw new TetherError("device-failed", `${path} is no serial port`);
     }
     await access(path, constants.R_OK | constants.W_OK);
+    return `${facts.dev}:${facts.ino}`;
   } catch (thrown) {
     if (thrown instanceof TetherError) throw thrown;
     const { code, message } = thrown as NodeJS.ErrnoException;
@@ -77,7 +82,9 @@ function openError(path: string, thrown: unknown): TetherError {
 class TtyLink implements Link {
   readonly #port: Port;
   readonly #path: string;
+  readonly #node: PortNode;
   readonly #receiver: LinkReceiver;
+  readonly #watch: NodeJS.Timeout;
   #open = true;
   #closing: Promise<void> | undefined;
   #writing: Promise<void> = Promise.resolve();
@@ -85,12 +92,15 @@ class TtyLink implements Link {
   // The kernel raises both when a port is opened (termios(3), tty_port_block_til_ready).
   #lines = { dtr: true, rts: true, break: false };
 
-  constructor(port: Port, path: string, receiver: LinkReceiver) {
+  constructor(port: Port, path: string, node: PortNode, receiver: LinkReceiver) {
     this.#port = port;
     this.#path = path;
+    this.#node = node;
     this.#receiver = receiver;
-    // Unplugging shows only in a pending read, so there is always one.
+    // Unplugging shows at once only in a pending read, so there is always one. A read that begins just after
+    // the tty was hung up gives no bytes for ever, and the addon reads again: hence the watch.
     void this.#read();
+    this.#watch = setInterval(() => void this.#look(), SERIAL.presenceInterval);
   }
 
   async write(bytes: Uint8Array): Promise<void> {
@@ -132,6 +142,7 @@ class TtyLink implements Link {
 
   close(): Promise<void> {
     this.#open = false;
+    clearInterval(this.#watch);
     this.#closing ??= this.#port.close().catch(() => {}); // a port that is gone cannot be closed better
     return this.#closing;
   }
@@ -143,6 +154,15 @@ class TtyLink implements Link {
         const { bytesRead } = await this.#port.read(buffer, 0, READ_BYTES);
         if (this.#open) this.#receiver.received(buffer.subarray(0, bytesRead));
       }
+    } catch (thrown) {
+      this.#end(thrown);
+    }
+  }
+
+  async #look(): Promise<void> {
+    try {
+      const facts = await stat(this.#path);
+      if (`${facts.dev}:${facts.ino}` !== this.#node) this.#end(`another port is at ${this.#path}`);
     } catch (thrown) {
       this.#end(thrown);
     }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readdir } from "node:fs/promises";
+import { readdir, readlink, symlink, unlink } from "node:fs/promises";
 import { type TestContext, test } from "node:test";
 import { checkTty, openTty } from "../../firmware-bridge/link/tty.ts";
 import { missing, PYTHON } from "../peers.ts";
@@ -94,7 +94,9 @@ test("tty: 20 times unplugged and back leaves no descriptor and no listener behi
   assert.deepEqual(warnings, []);
 });
 
-test("tty: a port that another program has locked is busy until it is given back", { skip }, async (t) => {
+test("tty: a port that another program has locked is busy until it is given back", {
+  skip: missing("socat", "python3"),
+}, async (t) => {
   const terminal = await createTerminal(t);
   await terminal.plugBench();
   const lock = `import fcntl, os, sys
@@ -114,6 +116,20 @@ sys.stdin.read()`;
   holder.stdin.end();
   await reached(device, "ready", 2_000);
   assert.deepEqual(states, ["busy", "ready"]);
+  assert.equal(await call(device, "ping"), "PONG");
+});
+
+test("tty: a port is missing when its path goes, though reading does not tell", { skip }, async (t) => {
+  const terminal = await createTerminal(t);
+  await terminal.plugBench();
+  const device = createDevice(t, profileAt(terminal.path));
+  await device.start();
+  assert.equal(await call(device, "ping"), "PONG");
+  const target = await readlink(terminal.path);
+  await unlink(terminal.path);
+  await reached(device, "missing");
+  await symlink(target, terminal.path);
+  await reached(device, "ready");
   assert.equal(await call(device, "ping"), "PONG");
 });
 
