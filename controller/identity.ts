@@ -1,6 +1,6 @@
 import { homedir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
-import { type Identity, identityFromPem, newPrivateKeyPem } from "../protocol/index.ts";
+import { type Identity, identityFromBundle, newIdentityBundle } from "../protocol/index.ts";
 import { openPrivateFolder, readPrivateFile, withFolderLock, writePrivateFile } from "../transfer/index.ts";
 
 const KEY_FILE = "key.pem";
@@ -15,7 +15,7 @@ export function controllerFolder(env: NodeJS.ProcessEnv = process.env): string {
 }
 
 /**
- * The controller's identity, from `key.pem` in its folder; the first use makes folder and key, once also when
+ * The controller's identity, from `key.pem` in its folder, which holds the key and its certificate; the first use makes folder and key, once also when
  * two start at the same time.
  *
  * @throws TetherError `invalid` for a folder or file that others can use (with the command to type as hint),
@@ -24,14 +24,14 @@ export function controllerFolder(env: NodeJS.ProcessEnv = process.env): string {
 export async function openControllerIdentity(folder: string): Promise<Identity> {
   const path = join(folder, KEY_FILE);
   openPrivateFolder(folder);
-  const keyPem = readPrivateFile(path) ?? (await withFolderLock(folder, () => makeKey(path)));
-  return identityFromPem(keyPem, "controller", path);
+  const bundle = readPrivateFile(path) ?? (await withFolderLock(folder, () => makeKey(path)));
+  return identityFromBundle(bundle, "controller", path);
 }
 
 async function makeKey(path: string): Promise<string> {
   const madeMeanwhile = readPrivateFile(path);
   if (madeMeanwhile !== undefined) return madeMeanwhile;
-  const keyPem = newPrivateKeyPem();
-  await writePrivateFile(path, keyPem);
-  return keyPem;
+  const bundle = newIdentityBundle("controller");
+  await writePrivateFile(path, bundle);
+  return bundle;
 }

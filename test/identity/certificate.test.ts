@@ -9,8 +9,10 @@ import { test } from "node:test";
 import { connect, createServer, type TLSSocket } from "node:tls";
 import {
   controllerProof,
+  identityFromBundle,
   identityFromPem,
   keyHash,
+  newIdentityBundle,
   newPrivateKeyPem,
   PAIRING_BYTES,
   PAIRING_EXPORTER_LABEL,
@@ -139,6 +141,20 @@ test("a handshake passes with the certificate as its own authority, for programs
   t.after(() => client.destroy());
   await once(client, "secureConnect");
   assert.equal(client.authorized, true);
+});
+
+test("a bundle of key and certificate is told from every other text, and every key has its form", () => {
+  for (let round = 0; round < 300; round++) {
+    const bundle = newIdentityBundle("controller");
+    const identity = identityFromBundle(bundle, "controller", "here");
+    assert.equal(identity.keyPem + identity.certificatePem, bundle);
+    assert.equal(identity.fingerprint, identityFromPem(bundle, "controller", "here").fingerprint);
+  }
+  const damaged = newIdentityBundle("controller").replace(/\n.{10}/, "\n");
+  assert.throws(
+    () => identityFromBundle(damaged, "controller", "here"),
+    tetherError("invalid", /^here is not/),
+  );
 });
 
 test("an identity follows from its key alone", () => {

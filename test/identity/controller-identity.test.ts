@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
 import { controllerFolder, openControllerIdentity } from "../../controller/identity.ts";
+import { identityFromPem } from "../../protocol/index.ts";
 import { temporaryFolder, tetherError } from "./folder.ts";
 
 test("the folder is $TETHER_HOME, else where XDG says, else under the home folder", () => {
@@ -39,6 +41,30 @@ test("processes that start together for the first time get one key", async (t) =
   );
   assert.equal(new Set(runs.map((run) => run.stdout)).size, 1);
   assert.equal((await openControllerIdentity(folder)).fingerprint, runs[0]?.stdout);
+});
+
+test("the stored certificate is used as it is, and belongs to the key", async (t) => {
+  const folder = temporaryFolder(t);
+  const path = join(folder, "key.pem");
+  await openControllerIdentity(folder);
+  const bundle = readFileSync(path, "utf8");
+  const stored = await openControllerIdentity(folder);
+  assert.equal(stored.keyPem + stored.certificatePem, bundle);
+  const whole = identityFromPem(stored.keyPem, "controller", path);
+  const certificate = new X509Certificate(stored.certificatePem);
+  assert.ok(certificate.checkPrivateKey(createPrivateKey(stored.keyPem)));
+  assert.deepEqual(
+    [stored.fingerprint, stored.id, stored.keyHash, stored.certificatePem],
+    [whole.fingerprint, whole.id, whole.keyHash, whole.certificatePem],
+  );
+  assert.ok(stored.privateKey.equals(whole.privateKey));
+  // A key alone, as from a backup, is enough.
+  writeFileSync(path, stored.keyPem);
+  assert.equal((await openControllerIdentity(folder)).certificatePem, stored.certificatePem);
+  execFileSync("openssl", ["genpkey", "-algorithm", "ed25519", "-out", path], { stdio: "ignore" });
+  const foreign = await openControllerIdentity(folder);
+  assert.ok(new X509Certificate(foreign.certificatePem).checkPrivateKey(foreign.privateKey));
+  assert.notEqual(foreign.id, stored.id);
 });
 
 test("what others can read, and what holds no key, is refused and left as it is", async (t) => {
