@@ -69,6 +69,15 @@ export class TetherError extends Error {
     return CODES[this.code].exit;
   }
 
+  /** Reads what {@link toJSON} gives; an unknown code becomes `internal`. Throws TypeError on any other shape. */
+  static fromJSON(shape: unknown): TetherError {
+    const { code, message, hint } = shape as { code?: unknown; message?: unknown; hint?: unknown };
+    if (typeof message !== "string") throw new TypeError("an error without a message");
+    return new TetherError(isErrorCode(code) ? code : "internal", message, {
+      hint: typeof hint === "string" ? hint : undefined,
+    });
+  }
+
   toJSON(): ErrorShape {
     return this.hint === undefined
       ? { code: this.code, message: this.message }

@@ -1,0 +1,236 @@
+import { createPublicKey, randomBytes } from "node:crypto";
+import { networkInterfaces } from "node:os";
+import { DRIVERS, SIMULATIONS } from "../firmware-bridge/index.ts";
+import { CONNECTIONS, type Identity, type JsonObject, TetherError, VERSION } from "../protocol/index.ts";
+import { type Configuration, type Known, loadConfiguration, needsRestart } from "./config/index.ts";
+import { type OwnerActs, ownerProcedures } from "./control/procedures.ts";
+import { ControlServer } from "./control/server.ts";
+import { DeviceDesk } from "./devices/desk.ts";
+import { DiscoveryResponder } from "./discovery/index.ts";
+import { Controllers, loadAgentIdentity, lockState, PairingDesk, StateFolder } from "./identity/index.ts";
+import type { Log } from "./log.ts";
+import { builtinProcedures, Registry } from "./procedures/index.ts";
+import { CallGate, Listener } from "./server/index.ts";
+
+/** Milliseconds that calls in flight get to finish when the agent stops. */
+const FINISH_WITHIN = 4_000;
+
+/** Names that a configuration may use, which depend on what this version can do. */
+export const KNOWN: Known = { drivers: DRIVERS, simulations: SIMULATIONS };
+
+/** What an agent runs on. */
+export interface AgentOptions {
+  readonly configuration: Configuration;
+  /** Absent when the built-in defaults are in force. */
+  readonly configurationFile: string | undefined;
+  readonly statePath: string;
+  readonly log: Log;
+}
+
+/** The daemon: the only place that wires the rooms together. */
+export class Agent {
+  readonly #options: AgentOptions;
+  readonly #started = performance.now();
+  /** Undone last to first when the agent stops, or when a start fails halfway. */
+  readonly #undo: (() => unknown)[] = [];
+  #configuration: Configuration;
+  #reload: ((next: Configuration) => Promise<void>) | undefined;
+
+  constructor(options: AgentOptions) {
+    this.#options = options;
+    this.#configuration = options.configuration;
+  }
+
+  /**
+   * Starts everything; resolves once everything listens.
+   *
+   * @throws TetherError with one clear line about what stands in the way; nothing is left running then
+   */
+  async start(): Promise<void> {
+    try {
+      await this.#start();
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+  }
+
+  /** Finishes or refuses what is in flight, says goodbye, and leaves nothing running. */
+  async stop(): Promise<void> {
+    this.#reload = undefined;
+    for (let undo = this.#undo.pop(); undo !== undefined; undo = this.#undo.pop()) await undo();
+  }
+
+  /** Reads the configuration again; a bad file is reported and the old one stays. */
+  async reload(): Promise<void> {
+    const { log, configurationFile, statePath } = this.#options;
+    const loaded = await loadConfiguration(configurationFile, { stateFolder: statePath, known: KNOWN });
+    if (!loaded.ok) {
+      log.error("configuration-refused", `the old configuration stays: ${loaded.error.message}`);
+      return;
+    }
+    const restart = needsRestart(this.#configuration, loaded.configuration);
+    this.#configuration = loaded.configuration;
+    await this.#reload?.(loaded.configuration);
+    const note = restart.length === 0 ? "" : `; ${restart.join(" and ")} take effect after a restart`;
+    log.info("configuration-read", `the configuration was read again${note}`, {
+      ...(restart.length > 0 && { needsRestart: restart.join(",") }),
+    });
+  }
+
+  async #start(): Promise<void> {
+    const { log, statePath } = this.#options;
+    const folder = StateFolder.open(statePath);
+    const lock = lockState(folder);
+    this.#undo.push(() => lock.release());
+    const { identity, made } = await loadAgentIdentity(folder);
+    if (made)
+      log.info("key-made", `made a new key, ${identity.fingerprint}`, { fingerprint: identity.fingerprint });
+
+    const controllers = new Controllers(folder, {
+      report: (error) => log.error("state-not-written", `cannot write the state: ${error.message}`),
+    });
+    controllers.start();
+    this.#undo.push(() => controllers.stop());
+
+    const registry = new Registry();
+    const facts = () => ({ name: this.#configuration.name, tags: this.#configuration.tags });
+    const agentFacts = {
+      id: identity.id,
+      version: VERSION,
+      get name() {
+        return facts().name;
+      },
+    };
+    for (const procedure of builtinProcedures(agentFacts, registry)) registry.add(procedure);
+
+    const desk = new DeviceDesk({ registry, log });
+    desk.start();
+    this.#undo.push(() => desk.stop());
+
+    const calls = new CallGate(this.#configuration.limits.queuedCalls);
+    const pairing = new PairingDesk();
+    const listener = new Listener({
+      ...this.#configuration.listen,
+      limits: { ...this.#configuration.limits, unpaired: CONNECTIONS.unpaired },
+      services: { identity, log, registry, controllers, pairing, calls, facts },
+    });
+    await listener.start();
+    this.#undo.push(() => listener.stop(AbortSignal.timeout(FINISH_WITHIN)));
+
+    const acts = this.#ownerActs({ identity, controllers, pairing, listener, desk });
+    const ownerRegistry = new Registry();
+    for (const procedure of ownerProcedures(acts)) ownerRegistry.add(procedure);
+    const control = new ControlServer(statePath, ownerRegistry);
+    await control.start();
+    this.#undo.push(() => control.stop());
+
+    await desk.declare(this.#configuration.devices);
+    const discovery = await this.#discover(identity, listener);
+
+    this.#reload = async (next) => {
+      listener.setLimits({ ...next.limits, unpaired: CONNECTIONS.unpaired });
+      calls.setLimit(next.limits.queuedCalls);
+      discovery?.update({ name: next.name, tags: next.tags });
+      await desk.declare(next.devices);
+    };
+    const { address, port } = listener.address;
+    log.info("ready", `${this.#configuration.name} is ready on port ${port}`, {
+      id: identity.id,
+      name: this.#configuration.name,
+      address,
+      port,
+      fingerprint: identity.fingerprint,
+      version: VERSION,
+      pid: process.pid,
+    });
+  }
+
+  async #discover(identity: Identity, listener: Listener): Promise<DiscoveryResponder | undefined> {
+    const { discovery, name, tags } = this.#configuration;
+    const { log } = this.#options;
+    if (!discovery.broadcast) return undefined;
+    const responder = new DiscoveryResponder({
+      port: discovery.port,
+      identity: { ...identity, publicKey: createPublicKey(identity.privateKey) },
+      name,
+      tags,
+      version: VERSION,
+      instance: randomBytes(8).toString("hex"),
+      servicePort: () => listener.address.port,
+      serviceHost: () => listener.address.address,
+      log: (event, details) =>
+        log.warn(event, event.replaceAll("-", " "), details as { [name: string]: string }),
+      now: () => performance.now(),
+    });
+    await responder.start();
+    this.#undo.push(() => responder.stop());
+    return responder;
+  }
+
+  #ownerActs(rooms: {
+    readonly identity: Identity;
+    readonly controllers: Controllers;
+    readonly pairing: PairingDesk;
+    readonly listener: Listener;
+    readonly desk: DeviceDesk;
+  }): OwnerActs {
+    const { identity, controllers, pairing, listener, desk } = rooms;
+    const { log } = this.#options;
+    return {
+      issueCode: (wish) => {
+        const issued = pairing.issue(wish, { monotonic: performance.now(), wall: new Date() });
+        log.info("code-issued", `a pairing code for the role ${issued.role} was made`, {
+          role: issued.role,
+          expiresAt: issued.expiresAt.toISOString(),
+          by: "owner",
+        });
+        return issued;
+      },
+      reachableAt: () => reachableAt(listener.address),
+      status: (): JsonObject => ({
+        id: identity.id,
+        name: this.#configuration.name,
+        version: VERSION,
+        pid: process.pid,
+        uptimeSeconds: Math.round((performance.now() - this.#started) / 1000),
+        fingerprint: identity.fingerprint,
+        listen: [{ ...listener.address }],
+        gateways: [],
+        devices: desk.list().map(({ name, driver, state }) => ({ name, driver, state })),
+        mqtt: null,
+        controllers: controllers.list().length,
+        sessions: [...listener.sessions().values()].reduce((sum, count) => sum + count, 0),
+      }),
+      controllers: () => {
+        const sessions = listener.sessions();
+        return controllers
+          .list()
+          .map((controller) => ({ ...controller, sessions: sessions.get(controller.fingerprint) ?? 0 }));
+      },
+      revoke: async (name) => {
+        const { label, fingerprint, role } = await controllers.revoke(name);
+        listener.endSessions(fingerprint, new TetherError("unauthorized", "this controller was revoked"));
+        log.warn("revoked", `${label} was revoked`, { label, fingerprint, role, by: "owner" });
+        return { label, fingerprint, role };
+      },
+    };
+  }
+}
+
+/** The addresses of a listener as others reach it; those of other machines' networks first. */
+function reachableAt({
+  address,
+  port,
+}: {
+  address: string;
+  port: number;
+}): { address: string; port: number }[] {
+  if (address !== "::" && address !== "0.0.0.0") return [{ address, port }];
+  const all = Object.values(networkInterfaces()).flatMap((entries) => entries ?? []);
+  const usable = all.filter(
+    (entry) => (entry.family === "IPv4" || address === "::") && !entry.address.startsWith("fe80:"),
+  );
+  const rank = (entry: (typeof all)[number]) => (entry.internal ? 2 : 0) + (entry.family === "IPv4" ? 0 : 1);
+  return usable.sort((a, b) => rank(a) - rank(b)).map((entry) => ({ address: entry.address, port }));
+}

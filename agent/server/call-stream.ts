@@ -1,0 +1,37 @@
+import { answerCalls, type RpcCall, type Stream } from "../../protocol/index.ts";
+import type { Caller } from "../procedures/index.ts";
+import { CallScope, settleWithin } from "./call-scope.ts";
+import type { Services } from "./services.ts";
+
+/** Serves a stream of kind `call`: one request or batch, answered through the registry. */
+export function serveCalls(stream: Stream, caller: Caller, services: Services): void {
+  const { registry, calls, log } = services;
+  /** The calls of this stream that have not settled. */
+  const scopes = new Set<CallScope>();
+
+  const dispatch = ({ method, params, timeoutMs }: RpcCall) => {
+    calls.check();
+    const scope = new CallScope(caller);
+    const result = registry.call(method, params, scope);
+    if (!(result instanceof Promise)) return result;
+    scopes.add(scope);
+    return calls.pass(settleWithin(result, scope, timeoutMs).finally(() => scopes.delete(scope)));
+  };
+
+  stream.handlers = {
+    onDocument(text) {
+      const answer = answerCalls(text, dispatch);
+      if (!(answer instanceof Promise)) send(stream, answer);
+      else answer.then((late) => send(stream, late));
+    },
+    onReset(error) {
+      for (const scope of scopes) scope.abort(error);
+    },
+  };
+  void log;
+}
+
+function send(stream: Stream, answer: string | undefined): void {
+  if (answer === undefined) stream.end();
+  else stream.sendDocument(answer, true);
+}

@@ -1,0 +1,3 @@
+export { CallGate } from "./call-gate.ts";
+export { Listener } from "./listener.ts";
+export type { Services } from "./services.ts";

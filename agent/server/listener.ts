@@ -1,0 +1,225 @@
+import { constants } from "node:crypto";
+import type { AddressInfo, Socket } from "node:net";
+import { createServer, type Server, type TLSSocket } from "node:tls";
+import { ALPN, asTetherError, formatHostPort, TetherError, WIRE } from "../../protocol/index.ts";
+import { Connection } from "./connection.ts";
+import { peerOf, plainAddress } from "./peer.ts";
+import { type PlaceLimits, Places } from "./places.ts";
+import type { Services } from "./services.ts";
+
+/** Handshakes under way at once; beyond it the oldest is dropped, so that stalled ones shut nobody out. */
+const HANDSHAKES = 256;
+
+/** Where and how the native port listens. */
+export interface ListenerOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly limits: PlaceLimits & { readonly requestBytes: number };
+  readonly services: Services;
+}
+
+/** The native port: TLS 1.3, a key on both sides, and the places that are to be had. */
+export class Listener {
+  readonly #options: ListenerOptions;
+  readonly #places: Places;
+  readonly #connections = new Set<Connection>();
+  /** Sockets before the end of their handshake, oldest first. */
+  readonly #handshakes = new Set<Socket>();
+  #requestBytes: number;
+  #server: Server | undefined;
+  #heartbeat: NodeJS.Timeout | undefined;
+
+  constructor(options: ListenerOptions) {
+    this.#options = options;
+    this.#places = new Places(options.limits);
+    this.#requestBytes = options.limits.requestBytes;
+  }
+
+  /** Sessions with paired controllers, by fingerprint. */
+  sessions(): ReadonlyMap<string, number> {
+    const sessions = new Map<string, number>();
+    for (const { controller } of this.#connections) {
+      if (controller === undefined) continue;
+      sessions.set(controller.fingerprint, (sessions.get(controller.fingerprint) ?? 0) + 1);
+    }
+    return sessions;
+  }
+
+  /** Where the port listens. Throws `internal` before {@link start}. */
+  get address(): { readonly address: string; readonly port: number } {
+    const bound = this.#server?.address() as AddressInfo | null | undefined;
+    if (!bound) throw new TetherError("internal", "the native port does not listen yet");
+    return { address: bound.address, port: bound.port };
+  }
+
+  /** Other bounds for those who come from now on. */
+  setLimits(limits: ListenerOptions["limits"]): void {
+    this.#places.setLimits(limits);
+    this.#requestBytes = limits.requestBytes;
+  }
+
+  /** Listens. Throws `busy` when the port is in use, `forbidden` when it may not be opened. */
+  async start(): Promise<void> {
+    const { services, host, port } = this.#options;
+    const server = createServer({
+      key: services.identity.keyPem,
+      cert: services.identity.certificatePem,
+      ca: services.identity.certificatePem,
+      minVersion: "TLSv1.3",
+      ALPNProtocols: [ALPN],
+      requestCert: true,
+      // The pins decide, not a chain of certificates and its dates.
+      rejectUnauthorized: false,
+      // No resumption: every connection proves both keys anew.
+      secureOptions: constants.SSL_OP_NO_TICKET,
+      handshakeTimeout: WIRE.handshake,
+      noDelay: true,
+      allowHalfOpen: false,
+    });
+    server.on("connection", (socket) => this.#arrive(socket));
+    server.on("secureConnection", (socket) => this.#secured(socket));
+    server.on("tlsClientError", (error, socket) => {
+      services.log.warn("handshake-failed", `a handshake failed: ${error.message}`, {
+        address: plainAddress(socket.remoteAddress),
+      });
+    });
+    await listen(server, host, port).catch((error: unknown) => {
+      // A kernel without IPv6 has no `::`, and the owner of such a Pi has not asked for it.
+      const noIPv6 = error instanceof TetherError && systemCode(error.cause) === "EAFNOSUPPORT";
+      if (!noIPv6 || host !== "::") throw error;
+      return listen(server, "0.0.0.0", port);
+    });
+    this.#server = server;
+    this.#heartbeat = setInterval(() => this.#tick(), WIRE.heartbeatInterval / 5);
+    this.#heartbeat.unref();
+  }
+
+  /** Takes no further connection, waits until streams have ended or `signal` aborts, then ends all sessions. */
+  async stop(signal: AbortSignal): Promise<void> {
+    const server = this.#server;
+    if (server === undefined) return;
+    this.#server = undefined;
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    while (!signal.aborted && [...this.#connections].some(({ streamCount }) => streamCount > 0)) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    clearInterval(this.#heartbeat);
+    for (const connection of this.#connections) {
+      connection.close(new TetherError("unreachable", "the agent is stopping"));
+    }
+    for (const socket of this.#handshakes) socket.destroy();
+    await closed;
+  }
+
+  /** Ends the sessions of one controller at once. */
+  endSessions(fingerprint: string, reason: TetherError): void {
+    for (const connection of this.#connections) {
+      if (connection.controller?.fingerprint === fingerprint) connection.close(reason);
+    }
+  }
+
+  #arrive(socket: Socket): void {
+    const address = plainAddress(socket.remoteAddress);
+    try {
+      const release = this.#places.takeAddress(address);
+      socket.once("close", release);
+    } catch (error) {
+      this.#refused(address, asTetherError(error));
+      socket.destroy();
+      return;
+    }
+    if (this.#handshakes.size >= HANDSHAKES) {
+      const [oldest] = this.#handshakes;
+      oldest?.destroy();
+    }
+    this.#handshakes.add(socket);
+    socket.once("close", () => this.#handshakes.delete(socket));
+  }
+
+  #secured(socket: TLSSocket): void {
+    const { services } = this.#options;
+    const peer = peerOf(socket);
+    const controller = peer.key && services.controllers.find(peer.key.fingerprint);
+    // TLSSocket keeps the raw socket to itself; a finished handshake is no longer the oldest by its ports.
+    for (const raw of this.#handshakes) {
+      if (raw.remotePort === socket.remotePort && raw.remoteAddress === socket.remoteAddress) {
+        this.#handshakes.delete(raw);
+      }
+    }
+    let release = () => {};
+    let refusal: TetherError | undefined;
+    try {
+      release = this.#places.take(controller === undefined ? "unpaired" : "paired");
+    } catch (error) {
+      refusal = asTetherError(error);
+    }
+    const connection = new Connection({
+      socket,
+      peer,
+      controller,
+      requestBytes: this.#requestBytes,
+      services,
+      onClosed: () => {
+        release();
+        this.#connections.delete(connection);
+      },
+    });
+    this.#connections.add(connection);
+    if (refusal !== undefined) {
+      this.#refused(peer.address, refusal);
+      connection.close(refusal);
+    } else if (controller !== undefined) {
+      services.controllers.touch(controller.fingerprint, new Date());
+      services.log.info("connected", `${controller.label} connected`, {
+        label: controller.label,
+        role: controller.role,
+        address: peer.address,
+      });
+    }
+  }
+
+  #refused(address: string, error: TetherError): void {
+    this.#options.services.log.warn("connection-refused", `connection refused: ${error.message}`, {
+      address,
+      code: error.code,
+    });
+  }
+
+  #tick(): void {
+    const now = performance.now();
+    for (const connection of this.#connections) connection.tick(now);
+  }
+}
+
+/** Binds a server. Throws with the address and what stands in the way. */
+async function listen(server: Server, host: string, port: number): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) =>
+      reject(listenError(error, formatHostPort(host, port))),
+    );
+    server.listen({ host, port, backlog: 511 }, resolve);
+  });
+}
+
+function systemCode(error: unknown): string | undefined {
+  return (error as NodeJS.ErrnoException | undefined)?.code;
+}
+
+function listenError(error: NodeJS.ErrnoException, where: string): TetherError {
+  switch (error.code) {
+    case "EADDRINUSE":
+      return new TetherError("busy", `${where} is in use by another program`, {
+        hint: "stop it, or set listen.port in the configuration",
+      });
+    case "EACCES":
+      return new TetherError("forbidden", `${where} may not be opened by this user`, {
+        hint: "ports below 1024 need a privilege; the default is 7415",
+      });
+    case "EADDRNOTAVAIL":
+      return new TetherError("invalid", `${where}: this machine has no such address`, {
+        hint: "set listen.host to one of its addresses, or to ::",
+      });
+    default:
+      return new TetherError("internal", `cannot listen on ${where}: ${error.message}`, { cause: error });
+  }
+}

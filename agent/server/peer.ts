@@ -1,0 +1,31 @@
+import type { TLSSocket } from "node:tls";
+import { fingerprintOf, keyHash } from "../../protocol/index.ts";
+
+/** Who is at the other end of a connection, as far as the handshake has proven it. */
+export interface Peer {
+  /** Remote address without the prefix of IPv4 written as IPv6. */
+  readonly address: string;
+  /** The key that the other side holds; absent when it showed none. */
+  readonly key: { readonly hash: Buffer; readonly fingerprint: string } | undefined;
+  /** RFC 8446 §7.5: bytes that only the two ends of this connection know. */
+  exportKeyingMaterial(length: number, label: string): Buffer;
+}
+
+/** Reads what a finished handshake proves. */
+export function peerOf(socket: TLSSocket): Peer {
+  const publicKey = socket.getPeerX509Certificate()?.publicKey;
+  return {
+    address: plainAddress(socket.remoteAddress),
+    key:
+      publicKey?.asymmetricKeyType === "ed25519"
+        ? { hash: keyHash(publicKey), fingerprint: fingerprintOf(publicKey) }
+        : undefined,
+    // No context: RFC 8446 makes that the same as an empty one.
+    exportKeyingMaterial: (length, label) => socket.exportKeyingMaterial(length, label, Buffer.alloc(0)),
+  };
+}
+
+/** An address without the prefix of IPv4 written as IPv6 (RFC 4291 §2.5.5.2). */
+export function plainAddress(address: string | undefined): string {
+  return (address ?? "unknown").replace(/^::ffff:(?=\d+\.)/, "");
+}

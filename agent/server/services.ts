@@ -1,0 +1,17 @@
+import type { Identity } from "../../protocol/index.ts";
+import type { Controllers, PairingDesk } from "../identity/index.ts";
+import type { Log } from "../log.ts";
+import type { Registry } from "../procedures/index.ts";
+import type { CallGate } from "./call-gate.ts";
+
+/** What the server needs of the agent's other rooms. */
+export interface Services {
+  readonly identity: Identity;
+  readonly log: Log;
+  readonly registry: Registry;
+  readonly controllers: Controllers;
+  readonly pairing: PairingDesk;
+  readonly calls: CallGate;
+  /** How the agent calls itself now: both may change when the configuration is read again. */
+  readonly facts: () => { readonly name: string; readonly tags: readonly string[] };
+}

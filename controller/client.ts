@@ -1,0 +1,200 @@
+import {
+  asTetherError,
+  decodeAnswer,
+  decodeBatch,
+  encodeBatch,
+  encodeCall,
+  type Hello,
+  type JsonObject,
+  type JsonValue,
+  type Role,
+  type RpcCall,
+  type Stream,
+  TetherError,
+} from "../protocol/index.ts";
+import type { Connection } from "./connection.ts";
+
+/** How long to wait for something, and how to stop waiting. */
+export interface WaitOptions {
+  /** Milliseconds after which the call is given up, here and on the agent. */
+  readonly timeout?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** What a procedure says of itself. */
+export interface ProcedureDescription {
+  readonly name: string;
+  readonly summary: string;
+  /** JSON Schema object whose `properties` stand in positional order. */
+  readonly parameters: JsonObject;
+  readonly result: JsonObject;
+  readonly role: Role;
+}
+
+/** What became of one member of a batch. */
+export type Outcome = { readonly result: JsonValue } | { readonly error: TetherError };
+
+/** An open connection to one paired agent. */
+export class Client {
+  /** What this controller calls the agent. */
+  readonly name: string;
+  readonly #connection: Connection;
+
+  constructor(name: string, connection: Connection) {
+    this.name = name;
+    this.#connection = connection;
+  }
+
+  /** What the agent said of itself; rejects when the connection ends before. */
+  get hello(): Promise<Hello> {
+    return this.#connection.hello;
+  }
+
+  /** Settles when the connection has ended, with the reason unless {@link close} ended it. */
+  get closed(): Promise<TetherError | undefined> {
+    return this.#connection.closed;
+  }
+
+  /**
+   * Calls a procedure; `params` by position or by name. Integers beyond 2^53 are bigint, both ways.
+   *
+   * @throws TetherError as the agent gave it, `timeout` or `cancelled` as asked for here, `unreachable` when the
+   * connection ends before the result
+   */
+  call(method: string, params?: JsonValue[] | JsonObject, options: WaitOptions = {}): Promise<JsonValue> {
+    const call = rpcCall(method, params, options.timeout);
+    return this.#ask(method, () => encodeCall(1, call), decodeAnswer, options);
+  }
+
+  /** Calls many procedures in one request; gives what became of each, in order. Throws as {@link call}. */
+  batch(calls: readonly RpcCall[], options: WaitOptions = {}): Promise<Outcome[]> {
+    const limited = calls.map((call) => rpcCall(call.method, call.params, call.timeoutMs ?? options.timeout));
+    const decode = (text: string) =>
+      decodeBatch(text, calls.length).map((outcome) =>
+        outcome instanceof TetherError ? { error: outcome } : outcome,
+      );
+    return this.#ask(`a batch of ${calls.length} calls`, () => encodeBatch(limited), decode, options);
+  }
+
+  /** What can be called, sorted by name; with `prefix` only what begins so. */
+  async procedures(prefix = "", options: WaitOptions = {}): Promise<ProcedureDescription[]> {
+    const document = (await this.call("rpc.discover", [], options)) as { methods?: JsonValue };
+    return ((document.methods ?? []) as unknown as OpenRpcMethod[])
+      .filter(({ name }) => name.startsWith(prefix))
+      .map(describe);
+  }
+
+  /** Milliseconds of one round trip on the wire, without a call. */
+  ping(options: WaitOptions = {}): Promise<number> {
+    const { session } = this.#connection;
+    const start = performance.now();
+    return this.#wait("a sign of life", options, (resolve, reject) => {
+      if (session.isClosed) reject(new TetherError("unreachable", "the connection is closed"));
+      else session.ping(() => resolve(performance.now() - start), start);
+      this.#connection.closed.then((reason) =>
+        reject(reason ?? new TetherError("unreachable", "the connection was closed")),
+      );
+      return undefined;
+    });
+  }
+
+  /** Ends the connection; what is still waited for rejects. */
+  close(): void {
+    this.#connection.close();
+  }
+
+  /** Sends one document on a stream of kind `call` and reads the one that answers it. */
+  #ask<T>(what: string, encode: () => string, decode: (text: string) => T, options: WaitOptions): Promise<T> {
+    return this.#wait(what, options, (resolve, reject) =>
+      this.#connection.session.open("call", encode(), true, {
+        onDocument(text) {
+          try {
+            resolve(decode(text));
+          } catch (error) {
+            reject(asTetherError(error));
+          }
+        },
+        onEnd: () => reject(new TetherError("internal", `the agent gave no answer to ${what}`)),
+        onReset: reject,
+      }),
+    );
+  }
+
+  /** Starts something, and stops waiting for it when time is out or the signal says so. */
+  #wait<T>(
+    what: string,
+    { timeout, signal }: WaitOptions,
+    start: (resolve: (value: T) => void, reject: (error: TetherError) => void) => Stream | undefined,
+  ): Promise<T> {
+    return new Promise((resolve, reject) => {
+      if (timeout === undefined && signal === undefined) {
+        start(resolve, reject);
+        return;
+      }
+      const giveUp = (error: TetherError) => {
+        finish();
+        stream?.reset(error);
+        reject(error);
+      };
+      const onAbort = () => giveUp(asTetherError(signal?.reason));
+      const timer =
+        timeout === undefined
+          ? undefined
+          : setTimeout(
+              () => giveUp(new TetherError("timeout", `no answer to ${what} within ${timeout} ms`)),
+              timeout,
+            );
+      const finish = () => {
+        clearTimeout(timer);
+        signal?.removeEventListener("abort", onAbort);
+      };
+      signal?.addEventListener("abort", onAbort);
+      let stream: Stream | undefined;
+      if (signal?.aborted) {
+        onAbort();
+        return;
+      }
+      stream = start(
+        (value) => {
+          finish();
+          resolve(value);
+        },
+        (error) => {
+          finish();
+          reject(error);
+        },
+      );
+    });
+  }
+}
+
+function rpcCall(method: string, params: JsonValue | undefined, timeout: number | undefined): RpcCall {
+  return {
+    method,
+    ...(params !== undefined && { params }),
+    ...(timeout !== undefined && { timeoutMs: Math.max(1, Math.round(timeout)) }),
+  };
+}
+
+/** A method of an OpenRPC document, as the agent writes it. */
+interface OpenRpcMethod {
+  readonly name: string;
+  readonly summary: string;
+  readonly params: readonly {
+    readonly name: string;
+    readonly required: boolean;
+    readonly schema: JsonObject;
+  }[];
+  readonly result: { readonly schema: JsonObject };
+  readonly "x-role": Role;
+}
+
+function describe({ name, summary, params, result, "x-role": role }: OpenRpcMethod): ProcedureDescription {
+  const parameters = {
+    type: "object",
+    properties: Object.fromEntries(params.map((param) => [param.name, param.schema])),
+    required: params.filter((param) => param.required).map((param) => param.name),
+    additionalProperties: false,
+  };
+  return { name, summary, parameters, result: result.schema, role };
+}

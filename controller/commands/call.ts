@@ -1,0 +1,93 @@
+import { readFile } from "node:fs/promises";
+import { text as readAll } from "node:stream/consumers";
+import {
+  asTetherError,
+  CALLS,
+  type JsonObject,
+  type JsonValue,
+  parseJson,
+  type RpcCall,
+  TetherError,
+  writeJson,
+} from "../../protocol/index.ts";
+import type { Outcome, WaitOptions } from "../client.ts";
+import type { CommandContext } from "../command-context.ts";
+import { onAgents } from "../on-agents.ts";
+import { valueText } from "../render/value.ts";
+
+/** `tether call`: one procedure, or a batch of them. */
+export async function run(context: CommandContext): Promise<number> {
+  const wait: WaitOptions = {
+    signal: context.signal,
+    ...(context.timeout !== undefined && { timeout: context.timeout }),
+  };
+  const file = context.options.get("batch");
+  if (file !== undefined) return runBatch(await readBatch(file, context), wait, context);
+  const [procedure, ...words] = context.args;
+  if (procedure === undefined) {
+    throw new TetherError("usage", "a procedure is missing", { hint: `usage: ${context.usage}` });
+  }
+  const params = words.map(argumentValue);
+  return onAgents(context, {
+    work: (client) => client.call(procedure, params, wait),
+    render: valueText,
+  });
+}
+
+/** An argument that is valid JSON is that value, else a string. */
+function argumentValue(word: string): JsonValue {
+  try {
+    return parseJson(word);
+  } catch (error) {
+    // Digits too many for a number must not become a text in silence.
+    if (asTetherError(error).code === "limit") throw error;
+    return word;
+  }
+}
+
+function runBatch(calls: readonly RpcCall[], wait: WaitOptions, context: CommandContext): Promise<number> {
+  return onAgents(context, {
+    async work(client) {
+      const outcomes: Outcome[] = [];
+      for (let at = 0; at < calls.length; at += CALLS.batch) {
+        outcomes.push(...(await client.batch(calls.slice(at, at + CALLS.batch), wait)));
+      }
+      return outcomes.map(outcomeValue);
+    },
+    render: (outcomes) => (outcomes as JsonValue[]).map(writeJson).join("\n"),
+    exitCode: (outcomes) => ((outcomes as JsonObject[]).some((outcome) => "error" in outcome) ? 1 : 0),
+  });
+}
+
+function outcomeValue(outcome: Outcome): JsonValue {
+  return "error" in outcome ? { error: { ...outcome.error.toJSON() } } : { result: outcome.result };
+}
+
+async function readBatch(file: string, context: CommandContext): Promise<RpcCall[]> {
+  const text = file === "-" ? await readAll(context.stdin) : await readFile(file, "utf8");
+  const calls: RpcCall[] = [];
+  for (const [index, line] of text.split("\n").entries()) {
+    if (line.trim() !== "") calls.push(readCall(line, `${file}:${index + 1}`));
+  }
+  return calls;
+}
+
+function readCall(line: string, where: string): RpcCall {
+  const shape = `{"method": "math.multiply", "params": [6, 7]}`;
+  let value: JsonValue;
+  try {
+    value = parseJson(line);
+  } catch (error) {
+    throw new TetherError("usage", `${where}: ${asTetherError(error).message}; allowed: ${shape}`);
+  }
+  const { method, params, ...others } = (typeof value === "object" ? (value ?? {}) : {}) as JsonObject;
+  const unknown = Object.keys(others).find((key) => key !== "jsonrpc" && key !== "id");
+  if (
+    typeof method !== "string" ||
+    unknown !== undefined ||
+    (params !== undefined && typeof params !== "object")
+  ) {
+    throw new TetherError("usage", `${where}: no call; allowed: ${shape}`);
+  }
+  return params === undefined || params === null ? { method } : { method, params };
+}

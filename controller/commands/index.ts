@@ -1,0 +1,101 @@
+import type { CommandContext } from "../command-context.ts";
+
+/** What the options are called, which take a value, and which every verb takes. */
+export const OPTIONS = {
+  agent: { short: "a", value: "NAME", global: true, summary: "the agent; may be given several times" },
+  all: { global: true, summary: "every paired agent" },
+  tag: { value: "TAG", global: true, summary: "every paired agent with this tag" },
+  json: { global: true, summary: "one JSON document on stdout" },
+  timeout: { value: "DURATION", global: true, summary: "give up after this long, as 5s (exit code 3)" },
+  help: { short: "h", global: true, summary: "how to use the verb" },
+  version: { global: true, summary: "the version of this program" },
+  batch: { value: "FILE", global: false, summary: "a call a line; - for stdin" },
+  code: { value: "CODE", global: false, summary: "the pairing code; - reads it from stdin" },
+  count: { short: "c", value: "N", global: false, summary: "how many times" },
+  name: { value: "NAME", global: false, summary: "what to call the agent here" },
+  port: { value: "N", global: false, summary: "UDP port that agents listen on" },
+  target: { value: "ADDRESS", global: false, summary: "ask this address too; may be given several times" },
+  watch: { global: false, summary: "go on, and show who comes and goes" },
+} as const satisfies Record<string, OptionFacts>;
+
+/** An option, whichever it is. */
+export function optionFacts(name: OptionName): OptionFacts {
+  return OPTIONS[name];
+}
+
+interface OptionFacts {
+  readonly short?: string;
+  /** What the value stands for; absent for a flag. */
+  readonly value?: string;
+  readonly global: boolean;
+  readonly summary: string;
+}
+
+/** The name of an option, without its dashes. */
+export type OptionName = keyof typeof OPTIONS;
+
+/** A verb of `tether`; its code is loaded when it is used. */
+export interface Verb {
+  readonly usage: string;
+  readonly summary: string;
+  /** Options of its own, beside the global ones. */
+  readonly options: readonly OptionName[];
+  readonly load: () => Promise<{ readonly run: (context: CommandContext) => Promise<number> }>;
+}
+
+/** The one table of verbs, in the order in which `tether help` shows them. */
+export const VERBS = {
+  discover: {
+    usage: "[--timeout 1s] [--watch] [--port N] [--target ADDRESS]",
+    summary: "find agents on the network",
+    options: ["watch", "port", "target"],
+    load: () => import("./discover.ts"),
+  },
+  pair: {
+    usage: "HOST[:PORT] --code CODE [--name NAME]",
+    summary: "pair with an agent, by the code that `tetherd pair` prints there",
+    options: ["code", "name"],
+    load: () => import("./pair.ts"),
+  },
+  agents: { usage: "", summary: "the paired agents", options: [], load: () => import("./agents.ts") },
+  use: { usage: "NAME", summary: "make an agent the default", options: [], load: () => import("./use.ts") },
+  forget: { usage: "NAME", summary: "undo a pairing here", options: [], load: () => import("./forget.ts") },
+  info: {
+    usage: "",
+    summary: "facts about the agent's machine",
+    options: [],
+    load: () => import("./info.ts"),
+  },
+  ping: { usage: "[-c N]", summary: "round-trip times", options: ["count"], load: () => import("./ping.ts") },
+  procedures: {
+    usage: "[PREFIX]",
+    summary: "what can be called",
+    options: [],
+    load: () => import("./procedures.ts"),
+  },
+  call: {
+    usage: "PROCEDURE [ARG…] | --batch FILE",
+    summary: "call a procedure; an ARG that is valid JSON is that value, else a string",
+    options: ["batch"],
+    load: () => import("./call.ts"),
+  },
+  "device list": {
+    usage: "",
+    summary: "the hardware on the agent's serial ports",
+    options: [],
+    load: () => import("./device-list.ts"),
+  },
+  completion: {
+    usage: "bash|zsh|fish",
+    summary: "a script that completes verbs and options",
+    options: [],
+    load: () => import("./completion.ts"),
+  },
+  help: { usage: "[VERB]", summary: "this list, or one verb", options: [], load: () => import("./help.ts") },
+  version: {
+    usage: "",
+    summary: "the version of this program",
+    options: [],
+    load: () => import("./version.ts"),
+  },
+} as const satisfies Record<string, Verb>;

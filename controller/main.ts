@@ -1,0 +1,76 @@
+import { asTetherError, parseDuration, TetherError } from "../protocol/index.ts";
+import type { CommandContext } from "./command-context.ts";
+import { type CommandLine, readCommandLine, usage } from "./command-line.ts";
+import { controllerFolder } from "./identity.ts";
+
+/** Runs `tether`; gives the exit code. */
+async function main(argv: readonly string[]): Promise<number> {
+  const stop = new AbortController();
+  const onInterrupt = () => {
+    if (stop.signal.aborted) process.exit(130);
+    stop.abort(new TetherError("cancelled", "interrupted"));
+  };
+  process.on("SIGINT", onInterrupt).on("SIGTERM", onInterrupt);
+  // A reader that has gone away, as `tether … | head` does, wants no more output and no complaint.
+  process.stdout.on("error", () => process.exit(0));
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    const line = readCommandLine(argv);
+    const timeout = readTimeout(line);
+    // `discover` listens that long, which is no failure.
+    if (timeout !== undefined && line.verbName !== "discover") {
+      timer = setTimeout(
+        () =>
+          stop.abort(
+            new TetherError("timeout", `\`tether ${line.verbName}\` took longer than ${timeout} ms`),
+          ),
+        timeout,
+      );
+    }
+    const { run } = await line.verb.load();
+    return await run(contextOf(line, stop.signal, timeout));
+  } catch (error) {
+    return report(asTetherError(error), argv.includes("--json"));
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function contextOf(line: CommandLine, signal: AbortSignal, timeout: number | undefined): CommandContext {
+  return {
+    args: line.args,
+    options: line.options,
+    usage: usage(line.verbName),
+    json: line.options.has("json"),
+    folder: controllerFolder(),
+    stdin: process.stdin,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    signal,
+    timeout,
+  };
+}
+
+function readTimeout(line: CommandLine): number | undefined {
+  const text = line.options.get("timeout");
+  if (text === undefined) return undefined;
+  try {
+    return parseDuration(text);
+  } catch (error) {
+    throw new TetherError("usage", `--timeout: ${asTetherError(error).message}`);
+  }
+}
+
+/** One line on stderr, what failed and what to do; with `--json` an object there. */
+function report(error: TetherError, json: boolean): number {
+  const text = json
+    ? JSON.stringify({ error })
+    : `tether: ${error.message}${error.hint === undefined ? "" : ` (${error.hint})`}`;
+  // What an agent says reaches a terminal only as text on one line.
+  process.stderr.write(`${text.replace(/[\x00-\x1f\x7f-\x9f]+/g, " ")}\n`);
+  return error.exitCode;
+}
+
+main(process.argv.slice(2)).then((code) => {
+  process.exitCode = code;
+});

@@ -1,0 +1,108 @@
+import { asTetherError, type JsonValue, TetherError, writeJson } from "../protocol/index.ts";
+import type { Client } from "./client.ts";
+import type { CommandContext } from "./command-context.ts";
+import { connect, defaultAgent } from "./connect.ts";
+import { KnownAgents } from "./known-agents.ts";
+
+/** Agents worked on at the same time. */
+const AT_ONCE = 32;
+/** Exit code when some of several agents failed. */
+const SOME_FAILED = 5;
+
+/** What a verb does with one agent. */
+export interface AgentWork {
+  /** Gives what `--json` prints. */
+  readonly work: (client: Client) => Promise<JsonValue>;
+  /** The result for people, without a newline at the end. */
+  readonly render: (result: JsonValue) => string;
+  /** The exit code that a result stands for, where it is no error and yet no success. */
+  readonly exitCode?: (result: JsonValue) => number;
+}
+
+/** Runs a verb on the agents that the command line names; gives the exit code. */
+export async function onAgents(context: CommandContext, verb: AgentWork): Promise<number> {
+  const names = agentNames(context);
+  if (names.length > 1) return onSeveral(names, context, verb);
+  const result = await onOne(names[0], context, verb);
+  print(context, context.json ? writeJson(result) : verb.render(result));
+  return verb.exitCode?.(result) ?? 0;
+}
+
+/** The names given by `-a`, `--all` and `--tag`; empty for the default agent. */
+function agentNames(context: CommandContext): readonly string[] {
+  const { options } = context;
+  const named = options.all("agent");
+  const tags = options.all("tag");
+  if (!options.has("all") && tags.length === 0) return [...new Set(named)];
+  const known = new KnownAgents(context.folder).list();
+  const chosen = options.has("all")
+    ? known
+    : known.filter((agent) => tags.some((tag) => agent.tags.includes(tag)));
+  const names = [...new Set([...named, ...chosen.map((agent) => agent.name)])];
+  if (names.length > 0) return names;
+  throw new TetherError(
+    "unauthorized",
+    tags.length === 0 ? "no agent is paired" : `no paired agent has the tag ${tags}`,
+    {
+      hint: "`tether agents` lists the paired ones",
+    },
+  );
+}
+
+async function onOne(
+  name: string | undefined,
+  context: CommandContext,
+  { work }: AgentWork,
+): Promise<JsonValue> {
+  const client = await connect(name, { folder: context.folder, signal: context.signal });
+  try {
+    return await work(client);
+  } finally {
+    client.close();
+  }
+}
+
+async function onSeveral(
+  names: readonly string[],
+  context: CommandContext,
+  verb: AgentWork,
+): Promise<number> {
+  const outcomes: { [name: string]: JsonValue } = {};
+  let failures = 0;
+  const waiting = [...names];
+  const worker = async () => {
+    for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
+      try {
+        const result = await onOne(name, context, verb);
+        outcomes[name] = result;
+        if (verb.exitCode !== undefined && verb.exitCode(result) !== 0) failures++;
+        if (!context.json) print(context, `${name}:\n${indented(verb.render(result))}`);
+      } catch (thrown) {
+        failures++;
+        const error = asTetherError(thrown);
+        outcomes[name] = { error: { ...error.toJSON() } };
+        if (!context.json) context.stderr.write(`tether: ${name}: ${error.message}\n`);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(AT_ONCE, names.length) }, worker));
+  if (context.json)
+    print(context, writeJson(Object.fromEntries(names.map((name) => [name, outcomes[name] ?? null]))));
+  if (failures === 0) return 0;
+  return SOME_FAILED;
+}
+
+function indented(text: string): string {
+  return text.replace(/^/gm, "  ");
+}
+
+function print(context: CommandContext, text: string): void {
+  if (text !== "") context.stdout.write(`${text}\n`);
+}
+
+/** The name of the one agent that a verb is for, when it can only be for one. Throws `usage` for several. */
+export function oneAgent(context: CommandContext): string {
+  const names = agentNames(context);
+  if (names.length > 1) throw new TetherError("usage", "this verb works on one agent at a time");
+  return names[0] ?? process.env.TETHER_AGENT ?? defaultAgent(new KnownAgents(context.folder)).name;
+}

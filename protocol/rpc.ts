@@ -1,0 +1,156 @@
+import { asTetherError, errorFromRpc, errorToRpc, TetherError } from "./errors.ts";
+import { parseJson, writeJson } from "./exact-json.ts";
+import type { JsonObject, JsonValue } from "./json.ts";
+import { CALLS } from "./limits.ts";
+
+/** One call as JSON-RPC 2.0 §4 has it, and two members of ours, which others skip. */
+export interface RpcCall {
+  readonly method: string;
+  /** By position or by name. */
+  readonly params?: JsonValue;
+  /** Milliseconds after which nobody waits for the result any more. */
+  readonly timeoutMs?: number;
+}
+
+/** Carries a call out; throws, or rejects with, a TetherError. */
+export type Dispatch = (call: RpcCall) => JsonValue | Promise<JsonValue>;
+
+/** Writes one request. */
+export function encodeCall(id: number, call: RpcCall): string {
+  const params = call.params === undefined ? "" : `,"params":${writeJson(call.params)}`;
+  const timeout = call.timeoutMs === undefined ? "" : `,"timeoutMs":${call.timeoutMs}`;
+  return `{"jsonrpc":"2.0","id":${id},"method":${JSON.stringify(call.method)}${params}${timeout}}`;
+}
+
+/** Writes a batch (JSON-RPC 2.0 §6); the ids are the positions. */
+export function encodeBatch(calls: readonly RpcCall[]): string {
+  return `[${calls.map((call, index) => encodeCall(index, call)).join(",")}]`;
+}
+
+/** Reads the answer to one request; throws the error that it carries. */
+export function decodeAnswer(text: string): JsonValue {
+  const outcome = readOutcome(parseJson(text));
+  if (outcome instanceof TetherError) throw outcome;
+  return outcome.result;
+}
+
+/** Reads the answer to a batch of `count` calls, in the order of the calls. */
+export function decodeBatch(text: string, count: number): ({ result: JsonValue } | TetherError)[] {
+  const answers = parseJson(text);
+  if (!Array.isArray(answers)) {
+    const outcome = readOutcome(answers);
+    throw outcome instanceof TetherError ? outcome : new TetherError("internal", "a batch without an array");
+  }
+  const outcomes: ({ result: JsonValue } | TetherError)[] = Array.from(
+    { length: count },
+    () => new TetherError("internal", "the agent gave no answer to this call"),
+  );
+  for (const answer of answers) {
+    const id = (answer as JsonObject | null)?.id;
+    if (typeof id === "number" && id in outcomes) outcomes[id] = readOutcome(answer);
+  }
+  return outcomes;
+}
+
+function readOutcome(answer: JsonValue): { result: JsonValue } | TetherError {
+  if (!isObject(answer)) return new TetherError("internal", "an answer that is no JSON-RPC response");
+  if (answer.error !== undefined) return errorFromRpc(answer.error);
+  if (answer.result === undefined)
+    return new TetherError("internal", "an answer with neither result nor error");
+  return { result: answer.result };
+}
+
+/**
+ * Answers the text of a request or a batch; gives `undefined` where the standard wants no answer
+ * (JSON-RPC 2.0 §4.1). Never throws: what goes wrong becomes an error response. Gives the answer at once when
+ * `dispatch` does.
+ */
+export function answerCalls(
+  text: string,
+  dispatch: Dispatch,
+): Promise<string | undefined> | string | undefined {
+  let request: JsonValue;
+  try {
+    request = parseJson(text);
+  } catch (error) {
+    return errorAnswer(null, -32700, asTetherError(error));
+  }
+  if (!Array.isArray(request)) return answerOne(request, dispatch);
+  if (request.length === 0) return invalidRequest(null, "an empty batch");
+  if (request.length > CALLS.batch) {
+    return invalidRequest(null, `a batch of ${request.length} calls; allowed: at most ${CALLS.batch}`);
+  }
+  return answerBatch(request, dispatch);
+}
+
+async function answerBatch(requests: readonly JsonValue[], dispatch: Dispatch): Promise<string | undefined> {
+  const answers = await Promise.all(requests.map((request) => answerOne(request, dispatch)));
+  const given = answers.filter((answer) => answer !== undefined);
+  return given.length === 0 ? undefined : `[${given.join(",")}]`;
+}
+
+function answerOne(request: JsonValue, dispatch: Dispatch): Promise<string | undefined> | string | undefined {
+  if (!isObject(request)) return invalidRequest(null, "a request that is no object");
+  const { jsonrpc, id, method, params, timeoutMs } = request;
+  const known = typeof id === "string" || typeof id === "number" || typeof id === "bigint" || id === null;
+  const answerId = known ? id : null;
+  if (jsonrpc !== "2.0") return invalidRequest(answerId, 'a request without "jsonrpc": "2.0"');
+  if (typeof method !== "string") return invalidRequest(answerId, 'a request whose "method" is no string');
+  if (id !== undefined && !known) return invalidRequest(null, 'a request whose "id" is no string or number');
+  if (params !== undefined && (typeof params !== "object" || params === null)) {
+    return invalidRequest(answerId, '"params" must be an array or an object');
+  }
+  if (timeoutMs !== undefined && !isTimeout(timeoutMs)) {
+    return invalidRequest(answerId, `"timeoutMs" must be a whole number from 1 to ${CALLS.longestTimeout}`);
+  }
+  const call: RpcCall =
+    params === undefined && timeoutMs === undefined
+      ? { method }
+      : { method, ...(params !== undefined && { params }), ...(timeoutMs !== undefined && { timeoutMs }) };
+  const wanted = id !== undefined;
+  try {
+    const result = dispatch(call);
+    if (result instanceof Promise) {
+      return result.then(
+        (value) => (wanted ? resultAnswer(id, value) : undefined),
+        (error) => (wanted ? callFailed(id, error) : undefined),
+      );
+    }
+    return wanted ? resultAnswer(id, result) : undefined;
+  } catch (error) {
+    return wanted ? callFailed(id, error) : undefined;
+  }
+}
+
+function isTimeout(value: JsonValue): value is number {
+  return typeof value === "number" && Number.isInteger(value) && value > 0 && value <= CALLS.longestTimeout;
+}
+
+function resultAnswer(id: JsonValue, result: JsonValue): string {
+  try {
+    const text = `{"jsonrpc":"2.0","id":${writeJson(id)},"result":${writeJson(result)}}`;
+    if (text.length <= CALLS.resultBytes) return text;
+    return callFailed(id, new TetherError("limit", `the result has more than ${CALLS.resultBytes} bytes`));
+  } catch (error) {
+    return callFailed(id, error);
+  }
+}
+
+function callFailed(id: JsonValue, thrown: unknown): string {
+  const error = errorToRpc(asTetherError(thrown));
+  return `{"jsonrpc":"2.0","id":${writeJson(id)},"error":${JSON.stringify(error)}}`;
+}
+
+/** JSON-RPC 2.0 §5.1: -32600, the JSON is no valid request. */
+function invalidRequest(id: JsonValue, message: string): string {
+  return errorAnswer(id, -32600, new TetherError("invalid", message));
+}
+
+function errorAnswer(id: JsonValue, code: number, error: TetherError): string {
+  const shape = { ...errorToRpc(error), code };
+  return `{"jsonrpc":"2.0","id":${writeJson(id)},"error":${JSON.stringify(shape)}}`;
+}
+
+function isObject(value: JsonValue): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
