@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { defaultConfiguration, needsRestart } from "../../agent/config/index.ts";
+import { checkConfiguration, defaultConfiguration, needsRestart } from "../../agent/config/index.ts";
+import { DRIVERS, SIMULATIONS } from "../../firmware-bridge/index.ts";
 import { check, EXAMPLE, mistakesOf } from "./surroundings.ts";
 
 test("the whole example is read, durations in milliseconds and sizes in bytes", () => {
@@ -163,4 +164,15 @@ test("only listen and files.root need a restart", () => {
   assert.deepEqual(needsRestart(old, { ...old, listen: { ...old.listen, host: "::1" } }), ["listen"]);
   const both = { ...old, listen: { ...old.listen, port: 1 }, files: { ...old.files, root: "/x" } };
   assert.deepEqual(needsRestart(old, both), ["listen", "files.root"]);
+});
+
+test("every driver and simulation of the bridge can be named", () => {
+  const known = { drivers: DRIVERS, simulations: SIMULATIONS };
+  for (const driver of DRIVERS) {
+    for (const simulation of SIMULATIONS) {
+      const text = `devices: [{ name: a, serial: { simulate: ${simulation} }, driver: ${driver} }]\n`;
+      const surroundings = { stateFolder: "/s", hostName: "pi" };
+      assert.deepEqual(checkConfiguration(text, known, surroundings).mistakes, [], text);
+    }
+  }
 });
