@@ -10,6 +10,8 @@ export interface Caller {
   readonly role: Role;
   /** Remote address, or the path of a Unix socket. */
   readonly origin: string;
+  /** Which procedures a gateway lets through, by name; absent: all. Introspection is always let through. */
+  readonly allows?: (name: string) => boolean;
 }
 
 /** What a running procedure may use. */
@@ -30,13 +32,15 @@ export interface Procedure {
   readonly summary: string;
   /** Parameter name to JSON Schema, in positional order; one with `default` may be left out. */
   readonly parameters: { readonly [name: string]: Schema };
-  /** True when the last parameter takes any number of positional arguments, as an array. */
+  /** True when the last parameter, whose schema is an array's, takes any number of positional arguments. */
   readonly variadic?: boolean;
   /** JSON Schema of the result. */
   readonly result: Schema;
   readonly role: Role;
   /** True when calling twice does no more than calling once. */
   readonly retryable: boolean;
+  /** True when every gateway has it whatever it allows, because it shows or does only what is allowed. */
+  readonly introspection?: boolean;
   /** Gives the result at once or as a promise; throws a TetherError. */
   run(args: Arguments, context: CallContext): JsonValue | Promise<JsonValue>;
 }

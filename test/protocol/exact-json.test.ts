@@ -222,11 +222,7 @@ test("agrees with the native parser on everything that it gets right, and on wha
         const ours = parseJson(whole) as JsonValue[];
         if (whole !== text) ours[0] = 1;
         assert.deepStrictEqual(ours, native, whole);
-        assert.equal(
-          writeJson(ours).replaceAll("-0", "0"),
-          JSON.stringify(native).replaceAll("-0", "0"),
-          whole,
-        );
+        assert.deepStrictEqual(parseJson(writeJson(ours)), ours, whole);
       }
     }
   }

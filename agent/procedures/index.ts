@@ -1,0 +1,24 @@
+import { bytesProcedures } from "./bytes.ts";
+import { introspectionProcedures } from "./introspection.ts";
+import { mathProcedures } from "./math.ts";
+import { netProcedures } from "./net.ts";
+import type { Procedure } from "./procedure.ts";
+import type { Registry } from "./registry.ts";
+import { type AgentFacts, systemProcedures } from "./system.ts";
+import { textProcedures } from "./text.ts";
+
+export type { Arguments, CallContext, Caller, Procedure, Schema } from "./procedure.ts";
+export { type Listing, Registry } from "./registry.ts";
+export type { AgentFacts } from "./system.ts";
+
+/** The procedures that need nothing but the agent itself; `registry` is the one they tell of and call through. */
+export function builtinProcedures(facts: AgentFacts, registry: Registry): readonly Procedure[] {
+  return [
+    ...mathProcedures,
+    ...textProcedures,
+    ...netProcedures(),
+    ...bytesProcedures,
+    ...systemProcedures(facts),
+    ...introspectionProcedures(facts, registry),
+  ];
+}
