@@ -1,0 +1,2 @@
+export { MdnsAdvertiser, type MdnsOptions } from "./mdns.ts";
+export { DiscoveryResponder, type ResponderOptions } from "./responder.ts";
