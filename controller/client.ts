@@ -105,19 +105,23 @@ export class Client {
 
   /** Sends one document on a stream of kind `call` and reads the one that answers it. */
   #ask<T>(what: string, encode: () => string, decode: (text: string) => T, options: WaitOptions): Promise<T> {
-    return this.#wait(what, options, (resolve, reject) =>
-      this.#connection.session.open("call", encode(), true, {
+    return this.#wait(what, options, (resolve, reject) => {
+      let answered = false;
+      return this.#connection.session.open("call", encode(), true, {
         onDocument(text) {
+          answered = true;
           try {
             resolve(decode(text));
           } catch (error) {
             reject(asTetherError(error));
           }
         },
-        onEnd: () => reject(new TetherError("internal", `the agent gave no answer to ${what}`)),
+        onEnd() {
+          if (!answered) reject(new TetherError("internal", `the agent gave no answer to ${what}`));
+        },
         onReset: reject,
-      }),
-    );
+      });
+    });
   }
 
   /** Starts something, and stops waiting for it when time is out or the signal says so. */
