@@ -35,16 +35,22 @@ function whyStale() {
   if (installed === undefined) return "there is no node_modules";
   for (const [path, entry] of Object.entries(wanted)) {
     if (path === "") continue;
-    const name = path.replace(/^.*node_modules\//, "");
+    const name = packageName(path);
     const found = installed[path];
     if (found === undefined) {
       if (entry.optional !== true) return `${name} is missing`;
-    } else if (found.version !== entry.version || found.integrity !== entry.integrity) {
+    } else if (found.version !== entry.version) {
       return `${name} is ${found.version}, not the ${entry.version} of package-lock.json`;
+    } else if (found.integrity !== entry.integrity) {
+      return `${name} is not the content that package-lock.json names`;
     }
   }
   const extra = Object.keys(installed).find((path) => wanted[path] === undefined);
-  return extra === undefined ? undefined : `${extra} is not in package-lock.json`;
+  return extra === undefined ? undefined : `${packageName(extra)} is not in package-lock.json`;
+}
+
+function packageName(path) {
+  return path.replace(/^.*node_modules\//, "");
 }
 
 function readPackages(file) {
