@@ -1,5 +1,5 @@
 import { Validator } from "@cfworker/json-schema";
-import type { JsonValue } from "../../protocol/index.ts";
+import { type JsonValue, TetherError } from "../../protocol/index.ts";
 import { type Check, isSchema } from "./plain-schema.ts";
 import type { Schema } from "./procedure.ts";
 
@@ -13,13 +13,25 @@ export function compileFull(schema: Schema): Check {
   // The library writes its own members into the schema that it gets.
   const validator = new Validator(structuredClone(schema), "2020-12");
   return (value) => {
-    const { valid, errors } = validator.validate(hasBigint(value) ? withoutBigint(value) : value);
+    const { valid, errors } = validated(validator, hasBigint(value) ? withoutBigint(value) : value);
     if (valid) return undefined;
     // Below a choice the places belong to one branch each, and none of them is the mistake.
     const choice = errors.find((error) => ["anyOf", "oneOf", "not", "if"].includes(error.keyword));
     const found = choice ?? errors.at(-1);
     return locate(schema, value, found?.instanceLocation ?? "#");
   };
+}
+
+function validated(validator: Validator, value: JsonValue) {
+  try {
+    return validator.validate(value);
+  } catch (error) {
+    // The library writes places as URIs, which carry no lone surrogates.
+    if (!(error instanceof URIError)) throw error;
+    throw new TetherError("invalid", "an argument has a key that is not well-formed Unicode", {
+      cause: error,
+    });
+  }
 }
 
 /** The breach at a JSON pointer in a URI fragment (RFC 6901 §6), with the schema that stands there. */

@@ -186,10 +186,10 @@ function packOne({ bytes, at, field, isLittle: little }: Place, value: JsonValue
       if (content === undefined) return false;
       if (field.kind === "c" && content.length !== 1) return false;
       if (field.kind === "p") {
-        // A length byte, then as much of the string as the field and the byte have room for.
-        const length = Math.min(content.length, field.size - 1, 255);
-        if (field.size > 0) bytes[at] = length;
-        content.copy(bytes, at + 1, 0, Math.max(0, length));
+        // A length byte, then as much as the field has room for; Python fills a field longer than the byte can say.
+        const length = Math.max(0, Math.min(content.length, field.size - 1));
+        if (field.size > 0) bytes[at] = Math.min(length, 255);
+        content.copy(bytes, at + 1, 0, length);
       } else {
         content.copy(bytes, at, 0, field.size);
       }
