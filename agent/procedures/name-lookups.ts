@@ -25,7 +25,7 @@ export class NameLookups {
     return this.bounded(address, signal, async () => (await lookupService(address, 0)).hostname);
   }
 
-  /** This machine's full name; the short one where the resolver knows no longer one. */
+  /** This machine's full name; the short one where the resolver knows no longer one or is not there. */
   async ownName(signal: AbortSignal): Promise<string> {
     const short = hostname();
     if (short.includes(".")) return short;
@@ -35,7 +35,9 @@ export class NameLookups {
         if (name.startsWith(`${short}.`)) return name;
       }
     } catch (error) {
-      if (!(error instanceof TetherError && error.code === "not-found")) throw error;
+      const isUnknown =
+        error instanceof TetherError && (error.code === "not-found" || error.code === "unreachable");
+      if (!isUnknown) throw error;
     }
     return short;
   }

@@ -56,7 +56,7 @@ const LETTERS: ReadonlyMap<string, readonly [kind: Letter, standard: number, nat
 
 /** Bytes of a C `long` and of a pointer, which are one size on every Linux. */
 function wordSize(): 4 | 8 {
-  return process.arch === "arm" || process.arch === "ia32" || process.arch === ("mipsel" as string) ? 4 : 8;
+  return process.arch === "arm" || process.arch === "ia32" ? 4 : 8;
 }
 
 /**
