@@ -58,7 +58,7 @@ export async function openConnection(options: ConnectionOptions): Promise<Connec
     key: options.identity.keyPem,
     cert: options.identity.certificatePem,
     // A list of its own keeps Node from loading every root certificate, which no pinned key needs.
-    ca: options.identity.certificatePem,
+    ca: [],
     minVersion: "TLSv1.3",
     ALPNProtocols: [ALPN],
     // The pin below replaces the chain and its dates: a Pi has no clock at boot.
@@ -92,7 +92,6 @@ function startSession(socket: TLSSocket, agentKey: KeyObject): Connection {
   const closed = new Promise<TetherError | undefined>((resolve) => {
     finish = resolve;
   });
-  const clock = () => performance.now();
   const session = pumpSession(
     socket,
     {
@@ -118,6 +117,12 @@ function startSession(socket: TLSSocket, agentKey: KeyObject): Connection {
   const heartbeat = setInterval(() => session.tick(clock()), WIRE.heartbeatInterval / 5);
   heartbeat.unref();
   return { session, socket, agentKey, hello, closed, close: () => session.close() };
+}
+
+/** Milliseconds of a steady clock. `performance` would do as well, but takes a millisecond to load. */
+function clock(): number {
+  const [seconds, nanoseconds] = process.hrtime();
+  return seconds * 1_000 + nanoseconds / 1_000_000;
 }
 
 function secured(socket: TLSSocket, options: ConnectionOptions): Promise<void> {

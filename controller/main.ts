@@ -43,9 +43,14 @@ function contextOf(line: CommandLine, signal: AbortSignal, timeout: number | und
     usage: usage(line.verbName),
     json: line.options.has("json"),
     folder: controllerFolder(),
-    stdin: process.stdin,
+    // Node makes these streams when they are first asked for, and most verbs need only one.
+    get stdin() {
+      return process.stdin;
+    },
     stdout: process.stdout,
-    stderr: process.stderr,
+    get stderr() {
+      return process.stderr;
+    },
     signal,
     timeout,
   };

@@ -1,6 +1,16 @@
 import { randomBytes } from "node:crypto";
-import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, type Stats, statSync } from "node:fs";
-import { type FileHandle, open, rename, unlink } from "node:fs/promises";
+import {
+  closeSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  // A getter, unlike node:fs/promises: who only reads does not pay for loading it.
+  promises,
+  readFileSync,
+  type Stats,
+  statSync,
+} from "node:fs";
+import type { FileHandle } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { asTetherError, STATE, TetherError } from "../protocol/index.ts";
 
@@ -90,16 +100,16 @@ export async function writePrivateFile(path: string, text: string): Promise<void
   const temporary = temporaryBeside(path);
   try {
     await writeSynced(temporary, text);
-    await rename(temporary, path);
+    await promises.rename(temporary, path);
     await syncFolder(dirname(path));
   } catch (error) {
-    await unlink(temporary).catch(() => undefined);
+    await promises.unlink(temporary).catch(() => undefined);
     throw fileError("write", path, error);
   }
 }
 
 async function writeSynced(path: string, text: string): Promise<void> {
-  const file = await open(path, "wx", 0o600);
+  const file = await promises.open(path, "wx", 0o600);
   await finish(file, async () => {
     await file.writeFile(text);
     await file.sync();
@@ -109,7 +119,7 @@ async function writeSynced(path: string, text: string): Promise<void> {
 /** A rename is on the disk when its folder is; Windows cannot open a folder to say so. */
 async function syncFolder(path: string): Promise<void> {
   if (process.platform === "win32") return;
-  const folder = await open(path, "r");
+  const folder = await promises.open(path, "r");
   await finish(folder, () => folder.sync());
 }
 

@@ -1,5 +1,4 @@
-import { readFile } from "node:fs/promises";
-import { text as readAll } from "node:stream/consumers";
+import { promises } from "node:fs";
 import {
   asTetherError,
   CALLS,
@@ -63,8 +62,13 @@ function outcomeValue(outcome: Outcome): JsonValue {
   return "error" in outcome ? { error: { ...outcome.error.toJSON() } } : { result: outcome.result };
 }
 
+async function readAll(stream: NodeJS.ReadStream): Promise<string> {
+  const { text } = await import("node:stream/consumers");
+  return text(stream);
+}
+
 async function readBatch(file: string, context: CommandContext): Promise<RpcCall[]> {
-  const text = file === "-" ? await readAll(context.stdin) : await readFile(file, "utf8");
+  const text = file === "-" ? await readAll(context.stdin) : await promises.readFile(file, "utf8");
   const calls: RpcCall[] = [];
   for (const [index, line] of text.split("\n").entries()) {
     if (line.trim() !== "") calls.push(readCall(line, `${file}:${index + 1}`));

@@ -1,7 +1,7 @@
 import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
 import { announcementPort, DISCOVERY, DISCOVERY_GROUP, decodeDatagram } from "../../protocol/index.ts";
-import { interfaceZones } from "./interface-zones.ts";
+import { type Interfaces, interfaceZones } from "./interface-zones.ts";
 
 /**
  * Hears agents announce themselves, on the port after theirs, which several controllers of one machine share.
@@ -9,13 +9,15 @@ import { interfaceZones } from "./interface-zones.ts";
  */
 export class AnnouncementListener {
   readonly #port: number;
+  readonly #interfaces: () => Interfaces;
   readonly #onAnnouncement: () => void;
   readonly #sockets: Socket[] = [];
   readonly #joined = new Set<string>();
 
   /** `port` is the agents' own. */
-  constructor(port: number, onAnnouncement: () => void) {
+  constructor(port: number, interfaces: () => Interfaces, onAnnouncement: () => void) {
     this.#port = port;
+    this.#interfaces = interfaces;
     this.#onAnnouncement = onAnnouncement;
   }
 
@@ -44,7 +46,7 @@ export class AnnouncementListener {
   /** Joins the group on interfaces that have come. */
   refresh(): void {
     const [socket] = this.#sockets.filter((one) => one.address().family === "IPv6");
-    const zones = interfaceZones().slice(0, DISCOVERY.interfaces);
+    const zones = interfaceZones(this.#interfaces()).slice(0, DISCOVERY.interfaces);
     for (const zone of this.#joined) if (!zones.includes(zone)) this.#joined.delete(zone);
     for (const zone of zones) {
       if (this.#joined.has(zone)) continue;

@@ -48,11 +48,12 @@ export class AskRounds {
     return true;
   }
 
-  /** Begins a searching round at once, unless another announcement has just done so. */
-  announced(now: number): void {
-    if (now - this.#announcedAt < DISCOVERY.announcementInterval) return;
+  /** Begins a searching round at once; gives false when another announcement has just done so. */
+  announced(now: number): boolean {
+    if (now - this.#announcedAt < DISCOVERY.announcementInterval) return false;
     this.#announcedAt = now;
     this.#begin(now, true);
+    return true;
   }
 
   #begin(now: number, searching: boolean): void {

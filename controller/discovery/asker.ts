@@ -2,7 +2,6 @@ import { createSocket, type Socket } from "node:dgram";
 import { lookup } from "node:dns/promises";
 import { once } from "node:events";
 import { isIP } from "node:net";
-import { networkInterfaces } from "node:os";
 import {
   ALL_NODES_GROUP,
   broadcastAddress,
@@ -10,7 +9,7 @@ import {
   DISCOVERY_GROUP,
   isLoopback,
 } from "../../protocol/index.ts";
-import { interfaceZones } from "./interface-zones.ts";
+import { type Interfaces, interfaceZones } from "./interface-zones.ts";
 
 export interface AskerOptions {
   /** UDP port of the agents. */
@@ -19,6 +18,8 @@ export interface AskerOptions {
   readonly targets: readonly string[];
   /** Agents known from before. */
   readonly known: readonly { readonly address: string; readonly port: number }[];
+  /** Gives the interfaces to ask on, as they are now. */
+  readonly interfaces: () => Interfaces;
   /** Takes each datagram that comes back, and the address it came from. */
   readonly onDatagram: (bytes: Buffer, source: string) => void;
   /** Takes a target whose name leads to no address. */
@@ -63,22 +64,21 @@ export class Asker {
   async ask(question: Buffer): Promise<void> {
     this.#latest = question;
     const { port } = this.#options;
-    const interfaces = Object.values(networkInterfaces())
-      .flatMap((infos) => infos ?? [])
-      .filter((info) => info.family === "IPv4")
-      .slice(0, DISCOVERY.interfaces);
+    const present = this.#options.interfaces();
+    const all = Object.values(present).flatMap((infos) => infos ?? []);
+    const interfaces = all.filter((info) => info.family === "IPv4").slice(0, DISCOVERY.interfaces);
     await this.#open(["0.0.0.0", "::", ...interfaces.map((info) => info.address)]);
     for (const { address, netmask } of interfaces) {
       const broadcast = broadcastAddress(address, netmask);
       if (broadcast) this.#send(address, question, port, broadcast);
       this.#send(address, question, port, isLoopback(address) ? address : "255.255.255.255");
     }
-    for (const zone of interfaceZones().slice(0, DISCOVERY.interfaces)) {
+    for (const zone of interfaceZones(present).slice(0, DISCOVERY.interfaces)) {
       this.#joinAllNodes(zone);
       this.#send("::", question, port, `${DISCOVERY_GROUP}%${zone}`);
       this.#send("::", question, port, `${ALL_NODES_GROUP}%${zone}`);
     }
-    this.#send("::", question, port, "::1");
+    if (all.some((info) => info.address === "::1")) this.#send("::", question, port, "::1");
     for (const single of this.#single.values()) this.#sendSingle(question, single);
   }
 

@@ -1,8 +1,10 @@
+import { networkInterfaces } from "node:os";
 import { setTimeout as wait } from "node:timers/promises";
 import { asTetherError, DISCOVERY, decodeDatagram, TetherError } from "../../protocol/index.ts";
 import { askPauses } from "./ask-pauses.ts";
 import { Asker } from "./asker.ts";
 import { addressRank, type FoundAgent, inOrder } from "./found-agent.ts";
+import type { Interfaces } from "./interface-zones.ts";
 import { Questions, type RefusalReason } from "./questions.ts";
 
 /** What happens during a search that is neither an agent nor an error. */
@@ -17,6 +19,8 @@ export interface SearchOptions {
   readonly targets?: readonly string[];
   /** Agents known from before: each address is asked on its own port and on `port`. */
   readonly known?: readonly { readonly address: string; readonly port: number }[];
+  /** Gives the interfaces to ask on: all that the machine has, unless given. */
+  readonly interfaces?: () => Interfaces;
   readonly signal?: AbortSignal;
   /** Takes targets without an address, and answers that were refused. */
   readonly onEvent?: (note: DiscoveryNote) => void;
@@ -44,6 +48,7 @@ export async function discover(options: DiscoverOptions): Promise<FoundAgent[]> 
     port,
     targets: options.targets ?? [],
     known: options.known ?? [],
+    interfaces: options.interfaces ?? networkInterfaces,
     onUnresolved: (target) => options.onEvent?.({ kind: "unresolved", target }),
     onDatagram: (bytes, source) => {
       const answer = decodeDatagram(bytes);

@@ -1,3 +1,4 @@
+import { networkInterfaces } from "node:os";
 import { DISCOVERY, decodeDatagram } from "../../protocol/index.ts";
 import { AgentLedger, type DiscoveryEvent } from "./agent-ledger.ts";
 import { Alarm } from "./alarm.ts";
@@ -19,10 +20,12 @@ export async function* watch(options: SearchOptions = {}): AsyncGenerator<Discov
   const questions = new Questions();
   const alarm = new Alarm();
   let announced = false;
+  const interfaces = options.interfaces ?? networkInterfaces;
   const asker = new Asker({
     port,
     targets: options.targets ?? [],
     known: options.known ?? [],
+    interfaces,
     onUnresolved: (target) => options.onEvent?.({ kind: "unresolved", target }),
     onDatagram: (bytes, source) => {
       const datagram = decodeDatagram(bytes);
@@ -40,7 +43,7 @@ export async function* watch(options: SearchOptions = {}): AsyncGenerator<Discov
       alarm.ring();
     },
   });
-  const listener = new AnnouncementListener(port, () => {
+  const listener = new AnnouncementListener(port, interfaces, () => {
     announced = true;
     alarm.ring();
   });
@@ -56,8 +59,7 @@ export async function* watch(options: SearchOptions = {}): AsyncGenerator<Discov
       // A machine that slept, or a reader that took its time: silence proves nothing then.
       if (now - looked > 2 * DISCOVERY.watchInterval) ledger.forgive(now);
       looked = now;
-      if (announced) rounds.announced(now);
-      announced = false;
+      if (announced && rounds.announced(now)) announced = false;
       if (rounds.takeTurn(now, ledger)) {
         listener.refresh();
         await asker.ask(questions.next(now, ledger.heardSince(rounds.startedAt)));
