@@ -38,6 +38,8 @@ export interface ResponderOptions {
   readonly servicePort: () => number;
   /** Address the service listens on; `::`, which it is unless given, or `0.0.0.0` for every one. */
   readonly serviceHost?: () => string;
+  /** Gives the interfaces of this machine: `os.networkInterfaces` unless given. */
+  readonly interfaces?: () => Interfaces;
   /** Takes what the owner should know: an event's name, and who, from where and why. */
   readonly log: (event: string, details: JsonObject) => void;
   /** Milliseconds, never going back. */
@@ -189,7 +191,7 @@ export class DiscoveryResponder {
   }
 
   #look(now: number): void {
-    this.#interfaces = networkInterfaces();
+    this.#interfaces = (this.#options.interfaces ?? networkInterfaces)();
     this.#interfacesAt = now;
   }
 

@@ -14,7 +14,9 @@ export class AskRounds {
   /** The first round, and one after an announcement, looks for agents that nobody knows yet. */
   #searching = true;
   #pauses = askPauses(Math.random);
-  #announcedAt = Number.NEGATIVE_INFINITY;
+  #announced = false;
+  /** When an announcement may cause a search again. */
+  #searchAt = Number.NEGATIVE_INFINITY;
 
   constructor(now: number) {
     this.#startedAt = now;
@@ -28,11 +30,16 @@ export class AskRounds {
 
   /** When to look again. */
   get nextAt(): number {
-    return this.#nextAt;
+    return this.#announced ? Math.min(this.#nextAt, this.#searchAt) : this.#nextAt;
   }
 
   /** True when a question is to be sent now; counts it as sent. */
   takeTurn(now: number, ledger: AgentLedger): boolean {
+    if (this.#announced && now >= this.#searchAt) {
+      this.#announced = false;
+      this.#searchAt = now + DISCOVERY.announcementInterval;
+      this.#begin(now, true);
+    }
     if (now < this.#nextAt) return false;
     const end = this.#startedAt + this.#length;
     if (now >= end) {
@@ -48,12 +55,9 @@ export class AskRounds {
     return true;
   }
 
-  /** Begins a searching round at once; gives false when another announcement has just done so. */
-  announced(now: number): boolean {
-    if (now - this.#announcedAt < DISCOVERY.announcementInterval) return false;
-    this.#announcedAt = now;
-    this.#begin(now, true);
-    return true;
+  /** Makes the next turn begin a searching round, at once unless another announcement has just done so. */
+  announced(): void {
+    this.#announced = true;
   }
 
   #begin(now: number, searching: boolean): void {

@@ -19,7 +19,7 @@ export async function* watch(options: SearchOptions = {}): AsyncGenerator<Discov
   const ledger = new AgentLedger();
   const questions = new Questions();
   const alarm = new Alarm();
-  let announced = false;
+  const rounds = new AskRounds(performance.now());
   const interfaces = options.interfaces ?? networkInterfaces;
   const asker = new Asker({
     port,
@@ -44,12 +44,11 @@ export async function* watch(options: SearchOptions = {}): AsyncGenerator<Discov
     },
   });
   const listener = new AnnouncementListener(port, interfaces, () => {
-    announced = true;
+    rounds.announced();
     alarm.ring();
   });
   const onAbort = () => alarm.ring();
   options.signal?.addEventListener("abort", onAbort, { once: true });
-  const rounds = new AskRounds(performance.now());
   try {
     asker.start();
     await listener.start();
@@ -59,7 +58,6 @@ export async function* watch(options: SearchOptions = {}): AsyncGenerator<Discov
       // A machine that slept, or a reader that took its time: silence proves nothing then.
       if (now - looked > 2 * DISCOVERY.watchInterval) ledger.forgive(now);
       looked = now;
-      if (announced && rounds.announced(now)) announced = false;
       if (rounds.takeTurn(now, ledger)) {
         listener.refresh();
         await asker.ask(questions.next(now, ledger.heardSince(rounds.startedAt)));
