@@ -2,6 +2,7 @@ export { Device, type DeviceCondition, type DeviceLog, type DeviceState, type Re
 export type { DriverCommand } from "./drivers/driver.ts";
 export { DRIVERS } from "./drivers/index.ts";
 export { listPorts, type PortFacts } from "./link/ports.ts";
+export { Listeners } from "./listeners.ts";
 export {
   type CommandProfile,
   type DeviceProfile,

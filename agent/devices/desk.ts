@@ -1,33 +1,35 @@
 import { isDeepStrictEqual } from "node:util";
-import { Device, type DeviceProfile } from "../../firmware-bridge/index.ts";
+import { Device, type DeviceProfile, Listeners } from "../../firmware-bridge/index.ts";
 import { asTetherError, type JsonObject, type JsonValue } from "../../protocol/index.ts";
 import type { Log } from "../log.ts";
 import type { Procedure, Registry } from "../procedures/index.ts";
+import type { DeclaredEvent, DeviceDescription, DeviceFacts, ReadingEvent, StateEvent } from "./facts.ts";
 
 interface Place {
   readonly profile: DeviceProfile;
   readonly device: Device;
 }
 
-/** What is known of one device, for lists. A type, so that it is a JsonObject. */
-export type DeviceFacts = {
-  name: string;
-  driver: string;
-  state: string;
-  path: string | null;
-  commands: string[];
-  readings: string[];
-};
-
 /** Holds the declared devices and offers their commands as procedures `devices.DEVICE.COMMAND`. */
 export class DeviceDesk {
   readonly #registry: Registry;
   readonly #log: Log;
   readonly #places = new Map<string, Place>();
+  readonly #readingListeners: Listeners<ReadingEvent>;
+  readonly #stateListeners: Listeners<StateEvent>;
+  readonly #declaredListeners: Listeners<DeclaredEvent>;
 
   constructor(options: { readonly registry: Registry; readonly log: Log }) {
     this.#registry = options.registry;
     this.#log = options.log;
+    const report = (thrown: unknown) =>
+      this.#log.error(
+        "device-listener",
+        `a listener of the devices failed: ${asTetherError(thrown).message}`,
+      );
+    this.#readingListeners = new Listeners(report);
+    this.#stateListeners = new Listeners(report);
+    this.#declaredListeners = new Listeners(report);
   }
 
   /** Offers `devices.list`. */
@@ -55,6 +57,42 @@ export class DeviceDesk {
     }));
   }
 
+  /** The devices with their commands, readings and last values, in the configuration's order. */
+  describe(): DeviceDescription[] {
+    return [...this.#places.values()].map(({ device }) => ({
+      name: device.name,
+      driver: device.driver,
+      state: device.state,
+      reason: device.condition.reason,
+      path: device.path ?? null,
+      commands: device.commands.map(({ name, summary, parameters, result }) => ({
+        name,
+        summary,
+        parameters: parameters as { readonly [name: string]: JsonObject },
+        result: result as JsonObject,
+      })),
+      readings: device.readings.map(({ error: _failure, time, ...reading }) => ({
+        ...reading,
+        ...(time !== undefined && { time: isoTime(time) }),
+      })),
+    }));
+  }
+
+  /** Hears of every value of every device's readings; what it gives ends that. */
+  onReading(listener: (event: ReadingEvent) => void): () => void {
+    return this.#readingListeners.add(listener);
+  }
+
+  /** Hears of every change of a device's state or its reason; what it gives ends that. */
+  onState(listener: (event: StateEvent) => void): () => void {
+    return this.#stateListeners.add(listener);
+  }
+
+  /** Hears when the configuration has changed which devices there are; what it gives ends that. */
+  onDeclared(listener: (event: DeclaredEvent) => void): () => void {
+    return this.#declaredListeners.add(listener);
+  }
+
   /**
    * Makes the declared devices the ones that there are: one that is declared as before stays as it is, the
    * others are closed or opened. Resolves after the first try of each new one.
@@ -75,6 +113,8 @@ export class DeviceDesk {
       this.#places.set(profile.name, place);
       if (!kept.has(profile.name)) added.push(place);
     }
+    const change = { added: added.map(nameOf), removed: gone.map(nameOf) };
+    if (added.length + gone.length > 0) this.#declaredListeners.emit(change);
     await Promise.all(added.map(({ device }) => device.start()));
   }
 
@@ -89,6 +129,7 @@ export class DeviceDesk {
     try {
       const device = new Device(profile, { log: this.#log, now: Date.now });
       for (const command of commandProcedures(device)) this.#registry.add(command);
+      this.#listen(device);
       return { profile, device };
     } catch (error) {
       this.#log.error("device-refused", `device ${profile.name}: ${asTetherError(error).message}`, {
@@ -98,10 +139,29 @@ export class DeviceDesk {
     }
   }
 
+  /** The device keeps these listeners for its life: both end together. */
+  #listen(device: Device): void {
+    device.onState(({ state, reason }) =>
+      this.#stateListeners.emit({ device: device.name, state, reason, time: isoTime(Date.now()) }),
+    );
+    device.onReading(({ name, value, unit, time, error }) => {
+      if (error !== undefined || value === undefined || time === undefined) return;
+      this.#readingListeners.emit({ device: device.name, reading: name, value, unit, time: isoTime(time) });
+    });
+  }
+
   async #remove({ device }: Place): Promise<void> {
     for (const { name } of device.commands) this.#registry.remove(procedureName(device, name));
     await device.stop();
   }
+}
+
+function nameOf({ device }: Place): string {
+  return device.name;
+}
+
+function isoTime(milliseconds: number): string {
+  return new Date(milliseconds).toISOString();
 }
 
 function procedureName(device: Device, command: string): string {
