@@ -1,4 +1,5 @@
 import type { Writable } from "node:stream";
+import { LOG } from "../protocol/index.ts";
 
 /** What a line of the log may carry beside its event and message; never a secret. */
 export type LogFacts = { readonly [name: string]: string | number | boolean | null | undefined };
@@ -13,6 +14,8 @@ type Level = "info" | "warn" | "error";
 export class Log {
   readonly #target: Writable;
   readonly #readable: boolean;
+  readonly #kept: string[] = [];
+  readonly #followers = new Set<(line: string) => void>();
 
   constructor(target: Writable, options: { readable: boolean }) {
     this.#target = target;
@@ -31,12 +34,24 @@ export class Log {
     this.#write("error", event, message, facts);
   }
 
+  /** The last lines, oldest first, each a JSON object. */
+  get kept(): readonly string[] {
+    return this.#kept;
+  }
+
+  /** Hears of every further line, as a JSON object; what it gives ends that. */
+  follow(listener: (line: string) => void): () => void {
+    this.#followers.add(listener);
+    return () => this.#followers.delete(listener);
+  }
+
   #write(level: Level, event: string, message: string, facts: LogFacts): void {
     const time = new Date().toISOString();
-    const line = this.#readable
-      ? readableLine(time, level, message, facts)
-      : JSON.stringify({ time, level, event, message, ...facts });
-    this.#target.write(`${line}\n`);
+    const line = JSON.stringify({ time, level, event, message: message.slice(0, LOG.lineLength), ...facts });
+    this.#target.write(`${this.#readable ? readableLine(time, level, message, facts) : line}\n`);
+    this.#kept.push(line);
+    if (this.#kept.length > LOG.kept) this.#kept.shift();
+    for (const listener of this.#followers) listener(line);
   }
 }
 

@@ -7,10 +7,13 @@ import {
   type Hello,
   type JsonObject,
   type JsonValue,
+  parseJson,
   type Role,
   type RpcCall,
   type Stream,
+  type StreamName,
   TetherError,
+  writeJson,
 } from "../protocol/index.ts";
 import type { Connection } from "./connection.ts";
 
@@ -96,6 +99,27 @@ export class Client {
       );
       return undefined;
     });
+  }
+
+  /**
+   * Opens a stream of another kind than `call`, sends its only document and hands over those that come, until
+   * the agent ends it.
+   *
+   * @throws TetherError as the agent gave it, or what `options.signal` is aborted with
+   */
+  conversation(
+    kind: StreamName,
+    first: JsonObject,
+    onDocument: (document: JsonObject) => void,
+    options: WaitOptions = {},
+  ): Promise<void> {
+    return this.#wait(kind, options, (resolve, reject) =>
+      this.#connection.session.open(kind, writeJson(first), true, {
+        onDocument: (text) => onDocument(parseJson(text) as JsonObject),
+        onEnd: () => resolve(undefined),
+        onReset: reject,
+      }),
+    );
   }
 
   /** Ends the connection; what is still waited for rejects. */

@@ -104,6 +104,16 @@ export const STATE = {
   lockWait: 5_000,
 } as const;
 
+/** The agent's log. */
+export const LOG = {
+  /** Lines kept in memory for `tether logs`. */
+  kept: 1_000,
+  /** Characters of one line; a longer one is cut. */
+  lineLength: 4_096,
+  /** Lines waiting for one reader that follows; it loses the ones after that, and is told how many. */
+  waiting: 1_000,
+} as const;
+
 /** The agent's own Unix socket, over which `tetherd pair` and the like reach it. */
 export const CONTROL = {
   /** Bytes of one request. */

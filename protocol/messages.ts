@@ -46,6 +46,8 @@ export const STREAM = {
   pair: 1,
   /** One JSON-RPC 2.0 request or batch, and its answer. */
   call: 2,
+  /** The agent's log: what it kept, and with `follow` what comes. */
+  logs: 3,
 } as const;
 
 /** Name of a stream kind. */

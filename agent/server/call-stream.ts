@@ -1,4 +1,4 @@
-import { answerCalls, type RpcCall, type Stream } from "../../protocol/index.ts";
+import { answerCalls, type RpcCall, type Stream, TetherError } from "../../protocol/index.ts";
 import type { Caller } from "../procedures/index.ts";
 import { CallScope, settleWithin } from "./call-scope.ts";
 import type { Services } from "./services.ts";
@@ -12,10 +12,27 @@ export function serveCalls(stream: Stream, caller: Caller, services: Services): 
   const dispatch = ({ method, params, timeoutMs }: RpcCall) => {
     calls.check();
     const scope = new CallScope(caller);
-    const result = registry.call(method, params, scope);
+    const result = callLogged(method, params, scope);
     if (!(result instanceof Promise)) return result;
     scopes.add(scope);
     return calls.pass(settleWithin(result, scope, timeoutMs).finally(() => scopes.delete(scope)));
+  };
+
+  const callLogged = (method: string, params: RpcCall["params"], scope: CallScope) => {
+    try {
+      return registry.call(method, params, scope);
+    } catch (error) {
+      if (error instanceof TetherError && error.code === "forbidden") {
+        const { label, role, origin } = caller;
+        log.warn("forbidden", `refused a call: ${error.message}`, {
+          label,
+          role,
+          address: origin,
+          procedure: method,
+        });
+      }
+      throw error;
+    }
   };
 
   stream.handlers = {
@@ -28,7 +45,6 @@ export function serveCalls(stream: Stream, caller: Caller, services: Services): 
       for (const scope of scopes) scope.abort(error);
     },
   };
-  void log;
 }
 
 function send(stream: Stream, answer: string | undefined): void {

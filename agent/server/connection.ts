@@ -3,6 +3,8 @@ import {
   CONNECTIONS,
   PROTOCOL,
   pumpSession,
+  type Role,
+  roleAllows,
   type Session,
   type Stream,
   type StreamName,
@@ -12,6 +14,7 @@ import {
 import type { PairedController } from "../identity/index.ts";
 import type { Caller } from "../procedures/index.ts";
 import { serveCalls } from "./call-stream.ts";
+import { serveLogs } from "./log-stream.ts";
 import { servePairing } from "./pair-stream.ts";
 import type { Peer } from "./peer.ts";
 import type { Services } from "./services.ts";
@@ -30,10 +33,18 @@ export interface ConnectionOptions {
   readonly onClosed: () => void;
 }
 
-/** What serves a stream, by kind. All but `pair` need a paired key. */
-const SERVERS: { readonly [kind in StreamName]: (stream: Stream, connection: Connection) => void } = {
-  pair: (stream, { peer, services }) => servePairing(stream, peer, services),
-  call: (stream, { caller, services }) => serveCalls(stream, caller, services),
+interface StreamServer {
+  /** The role that the stream needs; `stranger` for one that also an unpaired key may open. */
+  readonly needs: Role | "stranger";
+  serve(stream: Stream, connection: Connection): void;
+}
+
+/** What serves a stream, by kind. */
+const SERVERS: { readonly [kind in StreamName]: StreamServer } = {
+  pair: { needs: "stranger", serve: (stream, { peer, services }) => servePairing(stream, peer, services) },
+  // Each procedure says which role it needs.
+  call: { needs: "viewer", serve: (stream, { caller, services }) => serveCalls(stream, caller, services) },
+  logs: { needs: "admin", serve: (stream, { services }) => serveLogs(stream, services.log) },
 };
 
 /** One connection to the agent: the gates that every stream passes before anything serves it. */
@@ -109,23 +120,25 @@ export class Connection {
   }
 
   #serve(stream: Stream): void {
-    if (stream.kind !== "pair" && this.controller === undefined) {
-      this.#refuse(stream);
+    const refusal = this.#refusal(SERVERS[stream.kind].needs);
+    if (refusal === undefined) {
+      SERVERS[stream.kind].serve(stream, this);
       return;
     }
-    SERVERS[stream.kind](stream, this);
+    this.services.log.warn(refusal.code, `refused a stream of kind ${stream.kind}: ${refusal.message}`, {
+      label: this.controller?.label,
+      address: this.peer.address,
+      fingerprint: this.peer.key?.fingerprint,
+    });
+    stream.reset(refusal);
   }
 
-  #refuse(stream: Stream): void {
-    this.services.log.warn(
-      "unauthorized",
-      `refused a stream of kind ${stream.kind} to a key that is not paired`,
-      {
-        address: this.peer.address,
-        fingerprint: this.peer.key?.fingerprint,
-      },
-    );
-    stream.reset(notPaired());
+  #refusal(needs: StreamServer["needs"]): TetherError | undefined {
+    if (needs === "stranger") return undefined;
+    if (this.controller === undefined) return notPaired();
+    const { role } = this.controller;
+    if (roleAllows(role, needs)) return undefined;
+    return new TetherError("forbidden", `this needs the role ${needs}; you have ${role}`);
   }
 
   /** A stranger gets little time and few bytes, however it spends them. */

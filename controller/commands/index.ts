@@ -12,6 +12,7 @@ export const OPTIONS = {
   batch: { value: "FILE", global: false, summary: "a call a line; - for stdin" },
   code: { value: "CODE", global: false, summary: "the pairing code; - reads it from stdin" },
   count: { short: "c", value: "N", global: false, summary: "how many times" },
+  follow: { short: "f", global: false, summary: "go on, and show what comes" },
   name: { value: "NAME", global: false, summary: "what to call the agent here" },
   port: { value: "N", global: false, summary: "UDP port that agents listen on" },
   target: { value: "ADDRESS", global: false, summary: "ask this address too; may be given several times" },
@@ -67,6 +68,12 @@ export const VERBS = {
     load: () => import("./info.ts"),
   },
   ping: { usage: "[-c N]", summary: "round-trip times", options: ["count"], load: () => import("./ping.ts") },
+  logs: {
+    usage: "[-f]",
+    summary: "the agent's log",
+    options: ["follow"],
+    load: () => import("./logs.ts"),
+  },
   procedures: {
     usage: "[PREFIX]",
     summary: "what can be called",
