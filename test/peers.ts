@@ -21,6 +21,7 @@ interface Peer {
 
 const PEERS = {
   curl: { commands: ["curl"], packages: ["curl"] },
+  git: { commands: ["git"], packages: ["git"] },
   lftp: { commands: ["lftp"], packages: ["lftp"] },
   mosquitto: {
     commands: ["mosquitto", "mosquitto_pub", "mosquitto_sub"],
