@@ -8,6 +8,9 @@ interface QueuedFrame {
   readonly length: number;
 }
 
+/** Stands for the type of a frame whose header is written already. */
+const READY = 0;
+
 /** Bytes from which a payload is handed on as it is instead of being copied beside its neighbours. */
 const COPY_BELOW = 4_096;
 
@@ -15,6 +18,8 @@ const COPY_BELOW = 4_096;
 export class FrameQueue {
   #frames: QueuedFrame[] = [];
   #bytes = 0;
+  /** Whom to tell when a buffer has been written. */
+  readonly #written = new Map<Buffer, () => void>();
 
   /** Bytes that the queued frames take on the wire. */
   get bytes(): number {
@@ -27,6 +32,20 @@ export class FrameQueue {
     this.#bytes += HEADER_BYTES + length;
   }
 
+  /** Queues a frame whose bytes are ready; see {@link takeWritten}. */
+  addReady(frame: Buffer, written: () => void): void {
+    this.#frames.push({ type: READY, flags: 0, stream: 0, payload: frame, length: frame.length });
+    this.#bytes += frame.length;
+    this.#written.set(frame, written);
+  }
+
+  /** What to call once a buffer that {@link take} gave has been written; gives it once. */
+  takeWritten(buffer: Buffer): (() => void) | undefined {
+    const written = this.#written.get(buffer);
+    if (written !== undefined) this.#written.delete(buffer);
+    return written;
+  }
+
   /** Gives all that is queued, in order, and forgets it. */
   take(): Buffer[] {
     const buffers: Buffer[] = [];
@@ -35,6 +54,13 @@ export class FrameQueue {
     let bytes = 0;
     for (let i = 0; i < frames.length; i++) {
       const frame = frames[i] as QueuedFrame;
+      if (frame.type === READY) {
+        if (bytes > 0) buffers.push(encode(frames, from, i - 1, bytes));
+        buffers.push(frame.payload as Buffer);
+        from = i + 1;
+        bytes = 0;
+        continue;
+      }
       bytes += HEADER_BYTES;
       if (typeof frame.payload === "string" || frame.length < COPY_BELOW) {
         bytes += frame.length;

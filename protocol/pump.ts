@@ -28,7 +28,10 @@ export function pumpSession(connection: Duplex, options: PumpOptions, clock: () 
       const buffers = session.takeOutput(WRITE_AHEAD - connection.writableLength);
       if (buffers.length === 0) break;
       if (buffers.length > 1) connection.cork();
-      for (const buffer of buffers) connection.write(buffer, written);
+      for (const buffer of buffers) {
+        const release = session.takeWritten(buffer);
+        connection.write(buffer, release === undefined ? written : () => releaseAnd(release));
+      }
       if (buffers.length > 1) connection.uncork();
     }
     const behind = session.queuedBytes + connection.writableLength;
@@ -41,6 +44,11 @@ export function pumpSession(connection: Duplex, options: PumpOptions, clock: () 
       connection.resume();
     }
     if (session.hasOutput && !receiving) flush();
+  };
+
+  const releaseAnd = (release: () => void) => {
+    release();
+    written();
   };
 
   const session = new Session(

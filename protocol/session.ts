@@ -150,6 +150,11 @@ export class Session implements StreamOwner {
     return this.#queue.take();
   }
 
+  /** What to call once a buffer that {@link takeOutput} gave has been written, where somebody waits for that. */
+  takeWritten(buffer: Buffer): (() => void) | undefined {
+    return this.#queue.takeWritten(buffer);
+  }
+
   /** Ends the session; with a `reason` the other side is told. What is queued can still be taken and written. */
   close(reason?: TetherError): void {
     if (this.#closed) return;
@@ -170,6 +175,13 @@ export class Session implements StreamOwner {
     if (this.#closed) return;
     const idle = !this.hasOutput;
     this.#queue.add(type, flags, stream, payload, length);
+    if (idle) this.#options.events.onOutput();
+  }
+
+  sendReady(frame: Buffer, written: () => void): void {
+    if (this.#closed) return;
+    const idle = !this.hasOutput;
+    this.#queue.addReady(frame, written);
     if (idle) this.#options.events.onOutput();
   }
 

@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import { TetherError } from "./errors.ts";
-import type { Frame } from "./frame.ts";
+import { encodeFrame, type Frame, HEADER_BYTES, writeHeader } from "./frame.ts";
 import { WIRE } from "./limits.ts";
 import { FLAG, FRAME, type StreamName } from "./messages.ts";
 
@@ -22,6 +22,8 @@ export interface StreamHandlers {
 export interface StreamOwner {
   /** Queues a frame to be written before any that waits in a stream. */
   send(type: number, flags: number, stream: number, payload: Uint8Array | string, length: number): void;
+  /** Queues a frame whose bytes are ready, header included; `written` is called once they may be used again. */
+  sendReady(frame: Buffer, written: () => void): void;
   /** The stream has something to send and the credit for it. */
   wake(stream: Stream): void;
   /** Counts bytes of unfinished documents, in all streams; false when there are too many. */
@@ -37,6 +39,14 @@ interface Pending {
   at: number;
   readonly channel: number;
   readonly end: boolean;
+  readonly bulk: Bulk | undefined;
+}
+
+/** A payload with room for the header before it. */
+interface Bulk {
+  readonly buffer: Buffer;
+  readonly start: number;
+  readonly written: () => void;
 }
 
 /** One of the many conversations that share a connection. */
@@ -107,6 +117,16 @@ export class Stream {
   sendData(bytes: Buffer, channel = 0, end = false): void {
     if (this.#localEnd || this.#over) return;
     this.#submit(FRAME.DATA, bytes, channel, end);
+  }
+
+  /**
+   * Sends DATA that nobody copies: bytes `start` to `end` of `buffer`, of which the {@link HEADER_BYTES} before
+   * `start` are the stream's, to write the frame's header in. `written` is called once the buffer may be used
+   * again; never, when the stream is over before.
+   */
+  sendBulk(buffer: Buffer, start: number, end: number, written: () => void): void {
+    if (this.#localEnd || this.#over) return;
+    this.#submit(FRAME.DATA, buffer.subarray(start, end), 0, false, { buffer, start, written });
   }
 
   /** Says that this side has sent all. */
@@ -191,7 +211,8 @@ export class Stream {
       const ends = last && item.end ? FLAG.END : 0;
       const flags = item.type === FRAME.DATA ? ends | (item.channel << 4) : last ? ends : FLAG.MORE;
       this.#sendCredit -= length;
-      this.#owner.send(item.type, flags, this.id, piece, length);
+      if (item.bulk === undefined) this.#owner.send(item.type, flags, this.id, piece, length);
+      else this.#sendBulkPiece(item.bulk, piece, flags, item.at === 0, last);
       taken += length + 1;
       item.at += length;
       if (item.type === FRAME.OPEN) item.type = FRAME.DOCUMENT;
@@ -209,8 +230,20 @@ export class Stream {
     return item !== undefined && (this.#sendCredit > 0 || item.bytes.length === 0);
   }
 
-  #submit(type: number, bytes: Buffer, channel: number, end: boolean): void {
-    this.#pending.push({ type, bytes, at: 0, channel, end });
+  /** Only a first piece has its header's room before it; the bytes before a later one are still to be written. */
+  #sendBulkPiece(bulk: Bulk, piece: Buffer, flags: number, first: boolean, last: boolean): void {
+    const { buffer, start } = bulk;
+    const written = last ? bulk.written : () => undefined;
+    if (first) {
+      writeHeader(buffer, start - HEADER_BYTES, piece.length, FRAME.DATA, flags, this.id);
+      this.#owner.sendReady(buffer.subarray(start - HEADER_BYTES, start + piece.length), written);
+    } else {
+      this.#owner.sendReady(encodeFrame(FRAME.DATA, flags, this.id, piece), written);
+    }
+  }
+
+  #submit(type: number, bytes: Buffer, channel: number, end: boolean, bulk?: Bulk): void {
+    this.#pending.push({ type, bytes, at: 0, channel, end, bulk });
     if (this.canSend) this.#owner.wake(this);
   }
 
