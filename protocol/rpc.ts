@@ -83,8 +83,27 @@ export function answerCalls(
   return answerBatch(request, dispatch);
 }
 
+/** Answers the members at the same time; together their answers have the bound of one result. */
 async function answerBatch(requests: readonly JsonValue[], dispatch: Dispatch): Promise<string | undefined> {
-  const answers = await Promise.all(requests.map((request) => answerOne(request, dispatch)));
+  let bytes = 0;
+  const keep = (request: JsonValue, answer: string | undefined): string | undefined => {
+    if (answer === undefined) return undefined;
+    bytes += Buffer.byteLength(answer);
+    if (bytes <= CALLS.resultBytes) return answer;
+    bytes -= Buffer.byteLength(answer);
+    return callFailed(
+      isObject(request) && isId(request.id) ? request.id : null,
+      new TetherError("limit", `the results of the batch have more than ${CALLS.resultBytes} bytes`, {
+        hint: "send fewer calls in one batch",
+      }),
+    );
+  };
+  const answers = await Promise.all(
+    requests.map((request) => {
+      const answer = answerOne(request, dispatch);
+      return answer instanceof Promise ? answer.then((late) => keep(request, late)) : keep(request, answer);
+    }),
+  );
   const given = answers.filter((answer) => answer !== undefined);
   return given.length === 0 ? undefined : `[${given.join(",")}]`;
 }
@@ -92,7 +111,7 @@ async function answerBatch(requests: readonly JsonValue[], dispatch: Dispatch): 
 function answerOne(request: JsonValue, dispatch: Dispatch): Promise<string | undefined> | string | undefined {
   if (!isObject(request)) return invalidRequest(null, "a request that is no object");
   const { jsonrpc, id, method, params, timeoutMs } = request;
-  const known = typeof id === "string" || typeof id === "number" || typeof id === "bigint" || id === null;
+  const known = isId(id);
   const answerId = known ? id : null;
   if (jsonrpc !== "2.0") return invalidRequest(answerId, 'a request without "jsonrpc": "2.0"');
   if (typeof method !== "string") return invalidRequest(answerId, 'a request whose "method" is no string');
@@ -122,6 +141,12 @@ function answerOne(request: JsonValue, dispatch: Dispatch): Promise<string | und
   }
 }
 
+function isId(value: JsonValue | undefined): value is string | number | bigint | null {
+  return (
+    typeof value === "string" || typeof value === "number" || typeof value === "bigint" || value === null
+  );
+}
+
 function isTimeout(value: JsonValue): value is number {
   return typeof value === "number" && Number.isInteger(value) && value > 0 && value <= CALLS.longestTimeout;
 }
@@ -129,7 +154,8 @@ function isTimeout(value: JsonValue): value is number {
 function resultAnswer(id: JsonValue, result: JsonValue): string {
   try {
     const text = `{"jsonrpc":"2.0","id":${writeJson(id)},"result":${writeJson(result)}}`;
-    if (text.length <= CALLS.resultBytes) return text;
+    // No character of UTF-16 takes more than three bytes, so that most texts need not be counted.
+    if (3 * text.length <= CALLS.resultBytes || Buffer.byteLength(text) <= CALLS.resultBytes) return text;
     return callFailed(id, new TetherError("limit", `the result has more than ${CALLS.resultBytes} bytes`));
   } catch (error) {
     return callFailed(id, error);
