@@ -182,16 +182,21 @@ export class Client {
         onAbort();
         return;
       }
-      stream = start(
-        (value) => {
-          finish();
-          resolve(value);
-        },
-        (error) => {
-          finish();
-          reject(error);
-        },
-      );
+      try {
+        stream = start(
+          (value) => {
+            finish();
+            resolve(value);
+          },
+          (error) => {
+            finish();
+            reject(error);
+          },
+        );
+      } catch (error) {
+        finish();
+        reject(asTetherError(error));
+      }
     });
   }
 }

@@ -48,11 +48,15 @@ export function settleWithin<T>(
             // Node fires longer timers at once.
             Math.min(timeoutMs, 0x7fff_ffff),
           );
-    const onAbort = () => reject(scope.signal.reason);
-    scope.signal.addEventListener("abort", onAbort, { once: true });
-    result.then(resolve, reject).finally(() => {
+    const settle = () => {
       clearTimeout(timer);
       scope.signal.removeEventListener("abort", onAbort);
-    });
+    };
+    const onAbort = () => {
+      settle();
+      reject(scope.signal.reason);
+    };
+    scope.signal.addEventListener("abort", onAbort);
+    result.then(resolve, reject).finally(settle);
   });
 }
