@@ -17,6 +17,9 @@ import {
 } from "../protocol/index.ts";
 import { SOFTWARE } from "./version.ts";
 
+/** Milliseconds that an agent gets to take the last words of a session. */
+const FAREWELL = 1_000;
+
 /** Where to connect, as whom, and whom to expect there. */
 export interface ConnectionOptions {
   readonly host: string;
@@ -107,8 +110,9 @@ function startSession(socket: TLSSocket, agentKey: KeyObject): Connection {
           finish(reason);
           // The agent's own farewell is not awaited: its answer would tell nothing.
           socket.once("finish", () => socket.destroy());
-          if (reason !== undefined && !socket.writableFinished)
-            setTimeout(() => socket.destroy(), 1_000).unref();
+          // Nor does one that takes no more bytes hold up the end of this program.
+          const timer = setTimeout(() => socket.destroy(), FAREWELL);
+          socket.once("close", () => clearTimeout(timer));
         },
       },
     },

@@ -95,6 +95,7 @@ async function search(known: KnownAgent, options: ReachOptions, signal: AbortSig
     },
     signal,
   });
-  await options.agents.reached(known.id, address);
+  // Not to have noted where it is costs the next command a search; the connection stands all the same.
+  await options.agents.reached(known.id, address).catch(() => undefined);
   return connection;
 }
