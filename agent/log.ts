@@ -60,5 +60,7 @@ function readableLine(time: string, level: Level, message: string, facts: LogFac
     .filter(([, value]) => value !== undefined)
     .map(([name, value]) => `${name}=${typeof value === "string" ? JSON.stringify(value) : value}`)
     .join(" ");
-  return `${time.slice(11, 19)} ${level.padEnd(5)} ${message}${details === "" ? "" : `  ${details}`}`;
+  // What a stranger says reaches the owner's terminal only as text on one line.
+  const text = `${message.slice(0, LOG.lineLength)}${details === "" ? "" : `  ${details}`}`;
+  return `${time.slice(11, 19)} ${level.padEnd(5)} ${text.replace(/[\x00-\x1f\x7f-\x9f]+/g, " ")}`;
 }
