@@ -32,6 +32,10 @@ export async function askAgent(
       answer += text;
     });
     socket.on("end", () => {
+      if (answer === "") {
+        reject(new TetherError("busy", `the agent of ${stateFolder} is too busy, or stopping`));
+        return;
+      }
       try {
         resolve(decodeAnswer(answer));
       } catch (error) {
