@@ -15,15 +15,15 @@ export function controllerFolder(env: NodeJS.ProcessEnv = process.env): string {
 }
 
 /**
- * The controller's identity, from `key.pem` in its folder, which holds the key and its certificate; the first use makes folder and key, once also when
- * two start at the same time.
+ * The controller's identity, from `key.pem` in its folder, which holds the key and its certificate; the first
+ * use makes folder and key, once also when two start at the same time.
  *
- * @throws TetherError `invalid` for a folder or file that others can use (with the command to type as hint),
- * and for a file that holds no Ed25519 key; it is never replaced
+ * @throws TetherError `invalid` for a folder that others can write in and a file that they can use (with the
+ * command to type as hint), and for a file that holds no Ed25519 key; it is never replaced
  */
 export async function openControllerIdentity(folder: string): Promise<Identity> {
   const path = join(folder, KEY_FILE);
-  openPrivateFolder(folder);
+  openPrivateFolder(folder, "0755");
   const bundle = readPrivateFile(path) ?? (await withFolderLock(folder, () => makeKey(path)));
   return identityFromBundle(bundle, "controller", path);
 }

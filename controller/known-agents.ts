@@ -183,7 +183,7 @@ export class KnownAgents {
   }
 
   #change<T>(change: (contents: Contents) => { contents: Contents; result: T }): Promise<T> {
-    openPrivateFolder(this.#folder);
+    openPrivateFolder(this.#folder, "0755");
     return withFolderLock(this.#folder, async () => {
       const { contents, result } = change(this.#read());
       await writePrivateFile(this.#path, `${JSON.stringify({ version: VERSION, ...contents }, null, 2)}\n`);

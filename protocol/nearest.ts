@@ -4,8 +4,8 @@ const LONGEST = 64;
 /**
  * The word of `known` that `word` most likely stands for, or undefined when none is near.
  *
- * Near is: equal but for case and punctuation, a third of the letters wrong, or the one a beginning of the
- * other from three letters on.
+ * Near is: equal but for case and punctuation, up to a third of the letters wrong, or the one a beginning of
+ * the other (from three letters on; from five on with one letter wrong).
  */
 export function nearest(word: string, known: readonly string[]): string | undefined {
   if (word.length > LONGEST) return undefined;
@@ -27,11 +27,14 @@ function plain(word: string): string {
 
 /** The edit distance where it is near, infinity where it is not. */
 function likeness(word: string, candidate: string): number {
+  const longest = Math.max(word.length, candidate.length);
   if (word === "") return Number.POSITIVE_INFINITY;
   const distance = editDistance(word, candidate);
-  if (distance <= Math.max(1, Math.floor(Math.max(word.length, candidate.length) / 3))) return distance;
+  if (distance <= Math.max(longest < 3 ? 0 : 1, Math.floor(longest / 3))) return distance;
   const [short, long] = word.length < candidate.length ? [word, candidate] : [candidate, word];
-  return short.length >= 3 && long.startsWith(short) ? distance : Number.POSITIVE_INFINITY;
+  const begins = short.length >= 3 && long.startsWith(short);
+  const nearlyBegins = short.length >= 5 && editDistance(short, long.slice(0, short.length + 1)) <= 1;
+  return begins || nearlyBegins ? distance : Number.POSITIVE_INFINITY;
 }
 
 /** Letters to insert, remove, replace or swap with their neighbour (optimal string alignment distance). */

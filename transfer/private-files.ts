@@ -14,30 +14,33 @@ import type { FileHandle } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { asTetherError, STATE, TetherError } from "../protocol/index.ts";
 
-/** Bits of a mode that give group or others anything. */
+/** Bits of a mode that are about group and others. */
 const FOR_OTHERS = 0o077;
+
+/** The most that a private file or folder may allow. With 0755 others may look, as into ~/.ssh. */
+export type PrivateMode = "0600" | "0700" | "0755";
 
 /** Ending of what an interrupted write leaves behind. */
 const TEMPORARY = ".tmp";
 
 /**
  * Makes sure that a folder is there and is this user's alone: makes it with mode 0700 (and its missing
- * parents), refuses one that group or others can use or that belongs to somebody else. Windows has no such
- * modes, so there only its being a folder counts.
+ * parents), refuses one that gives group or others more than `allowed` or that belongs to somebody else.
+ * Windows has no such modes, so there only its being a folder counts.
  *
  * @throws TetherError `invalid` with the command to type as hint, or what the system says
  */
-export function openPrivateFolder(path: string): void {
+export function openPrivateFolder(path: string, allowed: "0700" | "0755"): void {
   const facts = attempt("make", path, () => {
     mkdirSync(path, { recursive: true, mode: 0o700 });
     return statSync(path);
   });
   if (!facts.isDirectory()) throw new TetherError("invalid", `${path} is not a folder`);
-  refuseOthers(path, facts, "0700");
+  refuseOthers(path, facts, allowed);
 }
 
-/** Refuses a file or folder that anybody but this user (and root) can use; see {@link openPrivateFolder}. */
-export function refuseOthers(path: string, facts: Stats, allowed: "0600" | "0700"): void {
+/** Refuses a file or folder that gives anybody but this user (and root) more; see {@link openPrivateFolder}. */
+export function refuseOthers(path: string, facts: Stats, allowed: PrivateMode): void {
   const user = process.geteuid?.();
   if (user === undefined) return;
   if (facts.uid !== user) {
@@ -45,10 +48,11 @@ export function refuseOthers(path: string, facts: Stats, allowed: "0600" | "0700
       hint: `run as user ${facts.uid}, or type: chown ${user} ${quoted(path)}`,
     });
   }
-  if ((facts.mode & FOR_OTHERS) !== 0) {
+  if ((facts.mode & FOR_OTHERS & ~Number.parseInt(allowed, 8)) !== 0) {
     const mode = (facts.mode & 0o7777).toString(8).padStart(4, "0");
-    throw new TetherError("invalid", `${path} has mode ${mode}: others than its owner can use it`, {
-      hint: `type: chmod ${allowed} ${quoted(path)}`,
+    const may = allowed === "0755" ? "write in" : "use";
+    throw new TetherError("invalid", `${path} has mode ${mode}: others than its owner can ${may} it`, {
+      hint: `type: chmod ${allowed === "0600" ? allowed : "0700"} ${quoted(path)}`,
     });
   }
 }

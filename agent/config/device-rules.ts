@@ -1,5 +1,5 @@
+import { nearest } from "../../protocol/index.ts";
 import { quoted } from "./mistake.ts";
-import { nearest } from "./nearest.ts";
 import type { Reading } from "./reading.ts";
 import { checkOnce, checkOneOf, checkWith } from "./relations.ts";
 import type { Draft } from "./table.ts";

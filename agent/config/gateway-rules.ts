@@ -1,7 +1,7 @@
 import { isIPv4 } from "node:net";
+import { nearest } from "../../protocol/index.ts";
 import type { GatewayConfiguration, MqttConfiguration } from "./configuration.ts";
 import { quoted } from "./mistake.ts";
-import { nearest } from "./nearest.ts";
 import type { Reading } from "./reading.ts";
 import { checkOnce, checkOneOf, checkWith } from "./relations.ts";
 import type { Draft } from "./table.ts";

@@ -1,7 +1,6 @@
 import { isMap, isScalar, isSeq, type ParsedNode, Scalar } from "yaml";
-import { CONFIGURATION, parseDuration, parseSize } from "../../protocol/index.ts";
+import { CONFIGURATION, nearest, parseDuration, parseSize } from "../../protocol/index.ts";
 import { quoted } from "./mistake.ts";
-import { nearest } from "./nearest.ts";
 import { formatDuration, formatSize } from "./quantities.ts";
 import type { Content, Reading } from "./reading.ts";
 

@@ -1,20 +1,6 @@
 import { lstatSync, readdirSync } from "node:fs";
-import { homedir } from "node:os";
-import { isAbsolute, join } from "node:path";
+import { join } from "node:path";
 import { openPrivateFolder, readPrivateFile, refuseOthers, writePrivateFile } from "../../transfer/index.ts";
-
-/**
- * Where the agent keeps its state unless told: `$STATE_DIRECTORY`, else `$XDG_STATE_HOME/tether`, else
- * `~/.local/state/tether`.
- */
-export function defaultStatePath(env: NodeJS.ProcessEnv = process.env): string {
-  // systemd.exec(5): several folders are separated by colons; the unit's first one is the agent's.
-  const fromSystemd = env.STATE_DIRECTORY?.split(":", 1)[0];
-  if (fromSystemd) return fromSystemd;
-  const base = env.XDG_STATE_HOME;
-  // XDG Base Directory Specification: a relative path is to be ignored.
-  return join(base && isAbsolute(base) ? base : join(homedir(), ".local", "state"), "tether");
-}
 
 /** The agent's state folder, which is its user's alone. */
 export class StateFolder {
@@ -31,7 +17,7 @@ export class StateFolder {
    * the system says
    */
   static open(path: string): StateFolder {
-    openPrivateFolder(path);
+    openPrivateFolder(path, "0700");
     for (const name of readdirSync(path)) {
       const entry = join(path, name);
       const facts = lstatSync(entry, { throwIfNoEntry: false });

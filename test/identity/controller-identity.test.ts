@@ -77,9 +77,16 @@ test("what others can read, and what holds no key, is refused and left as it is"
     tetherError("invalid", /mode 0644/, /chmod 0600 .*key\.pem/),
   );
   chmodSync(path, 0o600);
+  for (const writable of [0o775, 0o757, 0o720, 0o702]) {
+    chmodSync(folder, writable);
+    await assert.rejects(
+      openControllerIdentity(folder),
+      tetherError("invalid", /write in it/, /chmod 0700 /),
+    );
+  }
+  // As with ~/.ssh, others may see that there is a key.
   chmodSync(folder, 0o755);
-  await assert.rejects(openControllerIdentity(folder), tetherError("invalid", /mode 0755/, /chmod 0700 /));
-  chmodSync(folder, 0o700);
+  await openControllerIdentity(folder);
   writeFileSync(path, "half a k");
   await assert.rejects(
     openControllerIdentity(folder),

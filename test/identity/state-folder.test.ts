@@ -11,28 +11,15 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { homedir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { defaultStatePath, StateFolder } from "../../agent/identity/index.ts";
+import { StateFolder } from "../../agent/identity/index.ts";
 import { STATE } from "../../protocol/index.ts";
 import { readPrivateFile, writePrivateFile } from "../../transfer/index.ts";
 import { temporaryFolder, tetherError } from "./folder.ts";
 
 const asRoot = process.geteuid?.() === 0;
 const mode = (path: string) => (statSync(path).mode & 0o7777).toString(8);
-
-test("the folder is where systemd says, else where XDG says, else under the home folder", () => {
-  const home = join(homedir(), ".local/state/tether");
-  assert.equal(
-    defaultStatePath({ STATE_DIRECTORY: "/var/lib/tether", XDG_STATE_HOME: "/x" }),
-    "/var/lib/tether",
-  );
-  assert.equal(defaultStatePath({ STATE_DIRECTORY: "/var/lib/a:/var/lib/b" }), "/var/lib/a");
-  assert.equal(defaultStatePath({ STATE_DIRECTORY: "", XDG_STATE_HOME: "/x" }), "/x/tether");
-  assert.equal(defaultStatePath({ XDG_STATE_HOME: "relative" }), home);
-  assert.equal(defaultStatePath({}), home);
-});
 
 test("a missing folder is made 0700 with its parents, and its files 0600, whatever the umask", async (t) => {
   const path = join(temporaryFolder(t), "a/b/state");
