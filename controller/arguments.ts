@@ -1,4 +1,4 @@
-import { TetherError } from "../protocol/index.ts";
+import { asTetherError, type JsonValue, parseJson, TetherError } from "../protocol/index.ts";
 import type { CommandContext } from "./command-context.ts";
 
 /** Checks how many arguments a verb got. Throws `usage`. */
@@ -14,4 +14,15 @@ export function wholeNumber(text: string, option: string, least: number, most: n
   const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
   if (value >= least && value <= most) return value;
   throw new TetherError("usage", `${option} ${text}: not a whole number from ${least} to ${most}`);
+}
+
+/** An argument of a call: what is valid JSON is that value, else a string. */
+export function argumentValue(word: string): JsonValue {
+  try {
+    return parseJson(word);
+  } catch (error) {
+    // Digits too many for a number must not become a text in silence.
+    if (asTetherError(error).code === "limit") throw error;
+    return word;
+  }
 }

@@ -1,11 +1,16 @@
 import type { Writable } from "node:stream";
 import type { Options } from "./command-line.ts";
-import type { OptionName } from "./commands/index.ts";
+import type { OptionFacts, Verb } from "./commands/index.ts";
 
 /** What a verb works with. */
 export interface CommandContext {
   readonly args: readonly string[];
   readonly options: Pick<Options, "has" | "get" | "all">;
+  /** The table of verbs, and that of options: for the verbs that show them. */
+  readonly tables: {
+    readonly verbs: { readonly [name: string]: Verb };
+    readonly options: { readonly [name: string]: OptionFacts };
+  };
   /** The line that shows how the verb is used. */
   readonly usage: string;
   readonly json: boolean;
@@ -19,6 +24,3 @@ export interface CommandContext {
   /** Milliseconds of `--timeout`. */
   readonly timeout: number | undefined;
 }
-
-/** The name of an option, for those who write verbs. */
-export type { OptionName };

@@ -1,6 +1,7 @@
 import { asTetherError, parseDuration, TetherError } from "../protocol/index.ts";
 import type { CommandContext } from "./command-context.ts";
 import { type CommandLine, readCommandLine, usage } from "./command-line.ts";
+import { OPTIONS, VERBS } from "./commands/index.ts";
 import { controllerFolder } from "./identity.ts";
 
 /** Runs `tether`; gives the exit code. */
@@ -40,6 +41,7 @@ function contextOf(line: CommandLine, signal: AbortSignal, timeout: number | und
   return {
     args: line.args,
     options: line.options,
+    tables: { verbs: VERBS, options: OPTIONS },
     usage: usage(line.verbName),
     json: line.options.has("json"),
     folder: controllerFolder(),

@@ -9,6 +9,7 @@ import {
   TetherError,
   writeJson,
 } from "../../protocol/index.ts";
+import { argumentValue } from "../arguments.ts";
 import type { Outcome, WaitOptions } from "../client.ts";
 import type { CommandContext } from "../command-context.ts";
 import { onAgents } from "../on-agents.ts";
@@ -31,17 +32,6 @@ export async function run(context: CommandContext): Promise<number> {
     work: (client) => client.call(procedure, params, wait),
     render: valueText,
   });
-}
-
-/** An argument that is valid JSON is that value, else a string. */
-function argumentValue(word: string): JsonValue {
-  try {
-    return parseJson(word);
-  } catch (error) {
-    // Digits too many for a number must not become a text in silence.
-    if (asTetherError(error).code === "limit") throw error;
-    return word;
-  }
 }
 
 function runBatch(calls: readonly RpcCall[], wait: WaitOptions, context: CommandContext): Promise<number> {

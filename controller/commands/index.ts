@@ -24,7 +24,8 @@ export function optionFacts(name: OptionName): OptionFacts {
   return OPTIONS[name];
 }
 
-interface OptionFacts {
+/** What there is to know of an option. */
+export interface OptionFacts {
   readonly short?: string;
   /** What the value stands for; absent for a flag. */
   readonly value?: string;
