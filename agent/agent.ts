@@ -10,7 +10,7 @@ import { DiscoveryResponder } from "./discovery/index.ts";
 import { Controllers, loadAgentIdentity, lockState, PairingDesk, StateFolder } from "./identity/index.ts";
 import type { Log } from "./log.ts";
 import { builtinProcedures, Registry } from "./procedures/index.ts";
-import { CallGate, Listener } from "./server/index.ts";
+import { CallGate, Listener, Refusals } from "./server/index.ts";
 
 /** Milliseconds that calls in flight get to finish when the agent stops. */
 const FINISH_WITHIN = 4_000;
@@ -34,6 +34,7 @@ export class Agent {
   /** Undone last to first when the agent stops, or when a start fails halfway. */
   readonly #undo: (() => unknown)[] = [];
   #configuration: Configuration;
+  #reading: Promise<void> = Promise.resolve();
   #reload: ((next: Configuration) => Promise<void>) | undefined;
 
   constructor(options: AgentOptions) {
@@ -58,11 +59,20 @@ export class Agent {
   /** Finishes or refuses what is in flight, says goodbye, and leaves nothing running. */
   async stop(): Promise<void> {
     this.#reload = undefined;
+    await this.#reading;
     for (let undo = this.#undo.pop(); undo !== undefined; undo = this.#undo.pop()) await undo();
   }
 
   /** Reads the configuration again; a bad file is reported and the old one stays. */
-  async reload(): Promise<void> {
+  reload(): Promise<void> {
+    // One after the other, or two would open the same port.
+    const reading = this.#reading.then(() => this.#readAgain());
+    this.#reading = reading.catch(() => undefined);
+    return reading;
+  }
+
+  async #readAgain(): Promise<void> {
+    if (this.#reload === undefined) return;
     const { log, configurationFile, statePath } = this.#options;
     const loaded = await loadConfiguration(configurationFile, { stateFolder: statePath, known: KNOWN });
     if (!loaded.ok) {
@@ -113,7 +123,7 @@ export class Agent {
     const listener = new Listener({
       ...this.#configuration.listen,
       limits: { ...this.#configuration.limits, unpaired: CONNECTIONS.unpaired },
-      services: { identity, log, registry, controllers, pairing, calls, facts },
+      services: { identity, log, refusals: new Refusals(log), registry, controllers, pairing, calls, facts },
     });
     await listener.start();
     this.#undo.push(() => listener.stop(AbortSignal.timeout(FINISH_WITHIN)));

@@ -28,6 +28,9 @@ const STATE = { state: { type: "string" } } as const;
 const CONFIG = { config: { type: "string" } } as const;
 const JSON_OUTPUT = { json: { type: "boolean" } } as const;
 
+/** Milliseconds from SIGTERM to the end, whatever still runs. */
+const STOP_WITHIN = 4_800;
+
 /** The one table of verbs. */
 const VERBS: { readonly [name: string]: Verb } = {
   run: {
@@ -139,13 +142,23 @@ async function runAgent(given: Given): Promise<number> {
     stop = resolve;
   });
   process.on("SIGTERM", () => stop("SIGTERM")).on("SIGINT", () => stop("SIGINT"));
-  await agent.start();
+  const started = agent.start();
   process.on("SIGHUP", () => {
-    agent.reload().catch((error: unknown) => log.error("reload-failed", asTetherError(error).message));
+    started
+      .then(() => agent.reload())
+      .catch((error: unknown) => log.error("reload-failed", asTetherError(error).message));
   });
+  await started;
   const signal = await stopped;
   log.info("stopping", `stopping because of ${signal}`);
+  // A procedure or a port that does not let go must not keep the process.
+  const timer = setTimeout(() => {
+    log.warn("stopped", "stopped, though not everything had ended");
+    process.exit(0);
+  }, STOP_WITHIN);
   await agent.stop();
+  // From here on it strikes only if something else keeps the process.
+  timer.unref();
   log.info("stopped", "stopped");
   return 0;
 }
@@ -229,6 +242,8 @@ function print(line: string): number {
   return 0;
 }
 
+// Whoever reads the log may go away; the agent's work goes on.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
 main(process.argv.slice(2)).then((code) => {
   process.exitCode = code;
 });

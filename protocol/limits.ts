@@ -66,6 +66,26 @@ export const CONNECTIONS = {
   unpairedLifetime: 10_000,
   /** Bytes an unpaired connection may send. */
   unpairedBytes: 64 * KiB,
+  /** Handshakes under way; beyond it the oldest is dropped, so that stalled ones shut nobody out. */
+  handshakes: 256,
+  /** Refused connections that still get to read why; beyond it they are just dropped. */
+  refused: 32,
+  /** Milliseconds that a peer gets to take the last words of a session. */
+  farewell: 2_000,
+  /** The same where the agent is stopping. */
+  lastFarewell: 250,
+} as const;
+
+/** Log lines about what strangers are refused; beyond these they are counted. */
+export const REFUSALS = {
+  /** Lines about one address in one window. */
+  linesPerAddress: 20,
+  /** Lines about all of them. */
+  lines: 200,
+  /** Milliseconds of a window. */
+  window: 60_000,
+  /** Addresses counted one by one. */
+  addresses: 1_024,
 } as const;
 
 /** Pairing. */
@@ -178,6 +198,52 @@ export const DISCOVERY = {
   watchLifetime: 9_500,
   /** Milliseconds between two questions that announcements cause. */
   announcementInterval: 1_000,
+} as const;
+
+/** Files, and moving them. */
+export const FILES = {
+  /** Bytes of one name: Linux's NAME_MAX. */
+  nameBytes: 255,
+  /** Bytes of a path: Linux's PATH_MAX. */
+  pathBytes: 4_096,
+  /** Symbolic links followed in one path: as many as Linux does. */
+  links: 40,
+  /** Folders inside each other that one transfer or removal goes down; each holds a descriptor. */
+  depth: 128,
+  /** Entries of a folder in one answer. */
+  listed: 10_000,
+  /** Milliseconds between two measurements of the root that writers cause. */
+  measureInterval: 60_000,
+} as const;
+
+/** One transfer of files. */
+export const TRANSFER = {
+  /** Transfers at once on one agent; each may hold some 300 descriptors and the window below. */
+  atOnce: 16,
+  /** Bytes that a receiver lets the sender be ahead: 2.5 MB are on their way at 1 Gbit/s and 20 ms. */
+  window: 4 * MiB,
+  /** Buffers of a sender, each as large as a frame. */
+  buffers: 6,
+  /** Reads of one file at once. */
+  readAhead: 3,
+  /** Bytes of a file that is read or written in the event loop, which is faster than asking a thread to. */
+  smallFile: 64 * KiB,
+  /** Bytes gathered before a thread writes them, and writes at once. */
+  writeBytes: MiB,
+  writes: 2,
+  /** Whole files that wait for their names, and their bytes, before all are synced together. */
+  batchFiles: 64,
+  batchBytes: 32 * MiB,
+  /** Milliseconds that a whole file waits for others at most. */
+  batchWait: 200,
+  /** Milliseconds of work on small files before the event loop gets its turn. */
+  slice: 3,
+  /** Files and folders named in one request. */
+  sources: 4_096,
+  /** Entries that one side could not take; after that the transfer is given up. */
+  failures: 1_000,
+  /** Bytes of a record that is parsed whole; a symbolic link's name and target are the longest. */
+  record: 8 * KiB,
 } as const;
 
 /** Devices on serial ports. */

@@ -37,6 +37,8 @@ export class ControlServer {
       );
       server.listen(this.#path, resolve);
     });
+    // Such as when no descriptor is left: the next command may find one.
+    server.on("error", () => undefined);
     await chmod(this.#path, 0o600);
     this.#server = server;
   }
@@ -61,7 +63,10 @@ export class ControlServer {
     socket.on("close", () => this.#sockets.delete(socket));
     socket.on("data", (text: string) => {
       request += text;
-      if (request.length > CONTROL.requestBytes) socket.destroy();
+      if (request.length > CONTROL.requestBytes) {
+        socket.destroy();
+        return;
+      }
       const end = request.indexOf("\n");
       if (end === -1) return;
       socket.removeAllListeners("data");

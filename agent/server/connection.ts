@@ -19,8 +19,8 @@ import { servePairing } from "./pair-stream.ts";
 import type { Peer } from "./peer.ts";
 import type { Services } from "./services.ts";
 
-/** Milliseconds that a peer gets to take the last words of a session. */
-const FAREWELL = 2_000;
+/** Characters of a reason for the log. */
+const LONGEST_REASON = 300;
 
 /** What a connection needs beside the agent's services. */
 export interface ConnectionOptions {
@@ -31,6 +31,8 @@ export interface ConnectionOptions {
   readonly requestBytes: number;
   readonly services: Services;
   readonly onClosed: () => void;
+  /** Somebody has paired over this connection. */
+  readonly onPaired: (controller: PairedController) => void;
 }
 
 interface StreamServer {
@@ -41,10 +43,19 @@ interface StreamServer {
 
 /** What serves a stream, by kind. */
 const SERVERS: { readonly [kind in StreamName]: StreamServer } = {
-  pair: { needs: "stranger", serve: (stream, { peer, services }) => servePairing(stream, peer, services) },
+  pair: {
+    needs: "stranger",
+    serve: (stream, { peer, services, onPaired }) => servePairing(stream, peer, services, onPaired),
+  },
   // Each procedure says which role it needs.
   call: { needs: "viewer", serve: (stream, { caller, services }) => serveCalls(stream, caller, services) },
-  logs: { needs: "admin", serve: (stream, { services }) => serveLogs(stream, services.log) },
+  logs: {
+    needs: "admin",
+    serve(stream, connection) {
+      connection.goesOn(stream);
+      serveLogs(stream, connection.services.log);
+    },
+  },
 };
 
 /** One connection to the agent: the gates that every stream passes before anything serves it. */
@@ -52,8 +63,12 @@ export class Connection {
   readonly peer: Peer;
   readonly controller: PairedController | undefined;
   readonly services: Services;
+  readonly onPaired: (controller: PairedController) => void;
   readonly #session: Session;
   readonly #socket: TLSSocket;
+  /** Streams that go on until somebody ends them. */
+  readonly #endless = new Set<Stream>();
+  #draining = false;
   #caller: Caller | undefined;
 
   constructor(options: ConnectionOptions) {
@@ -61,6 +76,7 @@ export class Connection {
     this.peer = peer;
     this.controller = controller;
     this.services = services;
+    this.onPaired = options.onPaired;
     this.#socket = socket;
     this.#session = pumpSession(
       socket,
@@ -81,7 +97,7 @@ export class Connection {
           onOpen: (stream) => this.#serve(stream),
           onClosed: (reason) => {
             if (reason !== undefined) this.#explain(reason);
-            setTimeout(() => socket.destroy(), FAREWELL).unref();
+            setTimeout(() => socket.destroy(), CONNECTIONS.farewell).unref();
             options.onClosed();
           },
         },
@@ -104,9 +120,22 @@ export class Connection {
     return this.#caller;
   }
 
-  /** Streams open now: what a polite end waits for. */
-  get streamCount(): number {
-    return this.#session.streamCount;
+  /** True while somebody waits for an answer: what a polite end waits for. */
+  get isBusy(): boolean {
+    return this.controller !== undefined && this.#session.streamCount > 0;
+  }
+
+  /** Takes note of a stream that nobody waits to see end. */
+  goesOn(stream: Stream): void {
+    for (const other of this.#endless) if (other.isOver) this.#endless.delete(other);
+    this.#endless.add(stream);
+  }
+
+  /** Serves no further stream, and ends those that would never end by themselves. */
+  drain(): void {
+    this.#draining = true;
+    for (const stream of this.#endless) stream.reset(stopping());
+    this.#endless.clear();
   }
 
   /** Heartbeat; `now` in milliseconds of the session's clock. */
@@ -120,23 +149,30 @@ export class Connection {
   }
 
   #serve(stream: Stream): void {
+    if (this.#draining) {
+      stream.reset(stopping());
+      return;
+    }
     const refusal = this.#refusal(SERVERS[stream.kind].needs);
     if (refusal === undefined) {
       SERVERS[stream.kind].serve(stream, this);
       return;
     }
-    this.services.log.warn(refusal.code, `refused a stream of kind ${stream.kind}: ${refusal.message}`, {
-      label: this.controller?.label,
-      address: this.peer.address,
-      fingerprint: this.peer.key?.fingerprint,
-    });
+    const { address, key } = this.peer;
+    this.services.refusals.note(
+      refusal.code,
+      `refused a stream of kind ${stream.kind}: ${refusal.message}`,
+      { label: this.controller?.label, address, fingerprint: key?.fingerprint },
+      performance.now(),
+    );
     stream.reset(refusal);
   }
 
   #refusal(needs: StreamServer["needs"]): TetherError | undefined {
     if (needs === "stranger") return undefined;
-    if (this.controller === undefined) return notPaired();
-    const { role } = this.controller;
+    const { controller } = this;
+    if (controller === undefined) return notPaired();
+    const { role } = controller;
     if (roleAllows(role, needs)) return undefined;
     return new TetherError("forbidden", `this needs the role ${needs}; you have ${role}`);
   }
@@ -157,12 +193,23 @@ export class Connection {
   }
 
   #explain(reason: TetherError): void {
-    this.services.log.info("disconnected", `connection ended: ${reason.message}`, {
-      label: this.controller?.label,
-      address: this.peer.address,
-      code: reason.code,
-    });
+    const { log, refusals } = this.services;
+    const { address } = this.peer;
+    // The reason may be the other side's own words.
+    const message = `connection ended: ${reason.message.slice(0, LONGEST_REASON)}`;
+    if (reason.cause !== undefined && reason.code === "internal") {
+      log.error("fault", `${message}: ${(reason.cause as Partial<Error>).stack}`, { address });
+    }
+    if (this.controller === undefined) {
+      refusals.note("disconnected", message, { address, code: reason.code }, performance.now());
+    } else {
+      log.info("disconnected", message, { label: this.controller.label, address, code: reason.code });
+    }
   }
+}
+
+function stopping(): TetherError {
+  return new TetherError("unreachable", "the agent is stopping");
 }
 
 function notPaired(): TetherError {

@@ -1,14 +1,12 @@
 import { constants } from "node:crypto";
 import type { AddressInfo, Socket } from "node:net";
 import { createServer, type Server, type TLSSocket } from "node:tls";
-import { ALPN, asTetherError, formatHostPort, TetherError, WIRE } from "../../protocol/index.ts";
+import { ALPN, asTetherError, CONNECTIONS, formatHostPort, TetherError, WIRE } from "../../protocol/index.ts";
+import type { PairedController } from "../identity/index.ts";
 import { Connection } from "./connection.ts";
 import { peerOf, plainAddress } from "./peer.ts";
 import { type PlaceLimits, Places } from "./places.ts";
 import type { Services } from "./services.ts";
-
-/** Handshakes under way at once; beyond it the oldest is dropped, so that stalled ones shut nobody out. */
-const HANDSHAKES = 256;
 
 /** Where and how the native port listens. */
 export interface ListenerOptions {
@@ -25,6 +23,10 @@ export class Listener {
   readonly #connections = new Set<Connection>();
   /** Sockets before the end of their handshake, oldest first. */
   readonly #handshakes = new Set<Socket>();
+  /** Every connection, whatever has become of it. */
+  readonly #sockets = new Set<Socket>();
+  /** Connections that were refused and not yet closed. */
+  #refusals = 0;
   #requestBytes: number;
   #server: Server | undefined;
   #heartbeat: NodeJS.Timeout | undefined;
@@ -79,9 +81,9 @@ export class Listener {
     server.on("connection", (socket) => this.#arrive(socket));
     server.on("secureConnection", (socket) => this.#secured(socket));
     server.on("tlsClientError", (error, socket) => {
-      services.log.warn("handshake-failed", `a handshake failed: ${error.message}`, {
-        address: plainAddress(socket.remoteAddress),
-      });
+      const address = plainAddress(socket.remoteAddress);
+      const message = `a handshake failed: ${error.message}`;
+      services.refusals.note("handshake-failed", message, { address }, performance.now());
     });
     await listen(server, host, port).catch((error: unknown) => {
       // A kernel without IPv6 has no `::`, and the owner of such a Pi has not asked for it.
@@ -89,18 +91,24 @@ export class Listener {
       if (!noIPv6 || host !== "::") throw error;
       return listen(server, "0.0.0.0", port);
     });
+    // Such as when no descriptor is left for a connection.
+    server.on("error", (error) => services.log.error("port-failed", `the native port: ${error.message}`));
     this.#server = server;
     this.#heartbeat = setInterval(() => this.#tick(), WIRE.heartbeatInterval / 5);
     this.#heartbeat.unref();
   }
 
-  /** Takes no further connection, waits until streams have ended or `signal` aborts, then ends all sessions. */
+  /**
+   * Takes no further connection and no further stream, waits until what is in flight has ended or `signal`
+   * aborts, then ends all sessions. A peer that does not take its farewell is not waited for.
+   */
   async stop(signal: AbortSignal): Promise<void> {
     const server = this.#server;
     if (server === undefined) return;
     this.#server = undefined;
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-    while (!signal.aborted && [...this.#connections].some(({ streamCount }) => streamCount > 0)) {
+    for (const connection of this.#connections) connection.drain();
+    while (!signal.aborted && [...this.#connections].some(({ isBusy }) => isBusy)) {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     clearInterval(this.#heartbeat);
@@ -108,13 +116,27 @@ export class Listener {
       connection.close(new TetherError("unreachable", "the agent is stopping"));
     }
     for (const socket of this.#handshakes) socket.destroy();
+    const timer = setTimeout(() => {
+      for (const socket of this.#sockets) socket.destroy();
+    }, CONNECTIONS.lastFarewell);
     await closed;
+    clearTimeout(timer);
+    this.#options.services.refusals.flush();
   }
 
   /** Ends the sessions of one controller at once. */
   endSessions(fingerprint: string, reason: TetherError): void {
     for (const connection of this.#connections) {
       if (connection.controller?.fingerprint === fingerprint) connection.close(reason);
+    }
+  }
+
+  /** A session keeps the role with which it began, so that those with another one must begin anew. */
+  #replaceRole({ fingerprint, role }: PairedController): void {
+    for (const connection of this.#connections) {
+      const { controller } = connection;
+      if (controller?.fingerprint !== fingerprint || controller.role === role) continue;
+      connection.close(new TetherError("forbidden", `this controller was paired again, as ${role}`));
     }
   }
 
@@ -128,12 +150,16 @@ export class Listener {
       socket.destroy();
       return;
     }
-    if (this.#handshakes.size >= HANDSHAKES) {
+    if (this.#handshakes.size >= CONNECTIONS.handshakes) {
       const [oldest] = this.#handshakes;
       oldest?.destroy();
     }
     this.#handshakes.add(socket);
-    socket.once("close", () => this.#handshakes.delete(socket));
+    this.#sockets.add(socket);
+    socket.once("close", () => {
+      this.#handshakes.delete(socket);
+      this.#sockets.delete(socket);
+    });
   }
 
   #secured(socket: TLSSocket): void {
@@ -163,11 +189,18 @@ export class Listener {
         release();
         this.#connections.delete(connection);
       },
+      onPaired: (paired) => this.#replaceRole(paired),
     });
     this.#connections.add(connection);
     if (refusal !== undefined) {
       this.#refused(peer.address, refusal);
       connection.close(refusal);
+      if (this.#refusals >= CONNECTIONS.refused) {
+        socket.destroy();
+        return;
+      }
+      this.#refusals++;
+      socket.once("close", () => this.#refusals--);
     } else if (controller !== undefined) {
       services.controllers.touch(controller.fingerprint, new Date());
       services.log.info("connected", `${controller.label} connected`, {
@@ -179,15 +212,18 @@ export class Listener {
   }
 
   #refused(address: string, error: TetherError): void {
-    this.#options.services.log.warn("connection-refused", `connection refused: ${error.message}`, {
-      address,
-      code: error.code,
-    });
+    this.#options.services.refusals.note(
+      "connection-refused",
+      `connection refused: ${error.message}`,
+      { address, code: error.code },
+      performance.now(),
+    );
   }
 
   #tick(): void {
     const now = performance.now();
     for (const connection of this.#connections) connection.tick(now);
+    this.#options.services.refusals.tick(now);
   }
 }
 

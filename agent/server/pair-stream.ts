@@ -5,6 +5,7 @@ import {
   type Stream,
   TetherError,
 } from "../../protocol/index.ts";
+import type { PairedController } from "../identity/index.ts";
 import type { Peer } from "./peer.ts";
 import type { Services } from "./services.ts";
 
@@ -12,21 +13,28 @@ import type { Services } from "./services.ts";
  * Serves a stream of kind `pair`. The controller proves first that it knows the code; then the code is spent,
  * the controller is stored, and only then the agent gives its own proof.
  */
-export function servePairing(stream: Stream, peer: Peer, services: Services): void {
+export function servePairing(
+  stream: Stream,
+  peer: Peer,
+  services: Services,
+  onPaired: (controller: PairedController) => void,
+): void {
   let asked = false;
   stream.handlers = {
     onDocument(text) {
       if (asked) return;
       asked = true;
-      pair(text, peer, services).then(
+      pair(text, peer, services, onPaired).then(
         (answer) => stream.sendDocument(JSON.stringify(answer), true),
         (thrown) => {
           const error = asTetherError(thrown);
-          services.log.warn("pairing-refused", `pairing refused: ${error.message}`, {
-            address: peer.address,
-            fingerprint: peer.key?.fingerprint,
-            code: error.code,
-          });
+          const { address, key } = peer;
+          services.refusals.note(
+            "pairing-refused",
+            `pairing refused: ${error.message}`,
+            { address, fingerprint: key?.fingerprint, code: error.code },
+            performance.now(),
+          );
           stream.reset(error);
         },
       );
@@ -34,7 +42,12 @@ export function servePairing(stream: Stream, peer: Peer, services: Services): vo
   };
 }
 
-async function pair(text: string, peer: Peer, services: Services) {
+async function pair(
+  text: string,
+  peer: Peer,
+  services: Services,
+  onPaired: (controller: PairedController) => void,
+) {
   const { proof, label } = readRequest(text);
   if (peer.key === undefined) throw new TetherError("unauthorized", "pairing needs a key; none was shown");
   const { identity, pairing, controllers, log } = services;
@@ -56,6 +69,7 @@ async function pair(text: string, peer: Peer, services: Services) {
     fingerprint: controller.fingerprint,
     address: peer.address,
   });
+  onPaired(controller);
   return {
     proof: accepted.agentProof.toString("base64"),
     label: controller.label,

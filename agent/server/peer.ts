@@ -1,3 +1,4 @@
+import type { KeyObject } from "node:crypto";
 import type { TLSSocket } from "node:tls";
 import { fingerprintOf, keyHash } from "../../protocol/index.ts";
 
@@ -13,7 +14,7 @@ export interface Peer {
 
 /** Reads what a finished handshake proves. */
 export function peerOf(socket: TLSSocket): Peer {
-  const publicKey = socket.getPeerX509Certificate()?.publicKey;
+  const publicKey = publicKeyOf(socket);
   return {
     address: plainAddress(socket.remoteAddress),
     key:
@@ -23,6 +24,15 @@ export function peerOf(socket: TLSSocket): Peer {
     // No context: RFC 8446 makes that the same as an empty one.
     exportKeyingMaterial: (length, label) => socket.exportKeyingMaterial(length, label, Buffer.alloc(0)),
   };
+}
+
+/** A certificate may hold a kind of key that this Node cannot read. */
+function publicKeyOf(socket: TLSSocket): KeyObject | undefined {
+  try {
+    return socket.getPeerX509Certificate()?.publicKey;
+  } catch {
+    return undefined;
+  }
 }
 
 /** An address without the prefix of IPv4 written as IPv6 (RFC 4291 §2.5.5.2). */

@@ -3,11 +3,14 @@ import type { Controllers, PairingDesk } from "../identity/index.ts";
 import type { Log } from "../log.ts";
 import type { Registry } from "../procedures/index.ts";
 import type { CallGate } from "./call-gate.ts";
+import type { Refusals } from "./refusals.ts";
 
 /** What the server needs of the agent's other rooms. */
 export interface Services {
   readonly identity: Identity;
   readonly log: Log;
+  /** The log for what strangers do. */
+  readonly refusals: Refusals;
   readonly registry: Registry;
   readonly controllers: Controllers;
   readonly pairing: PairingDesk;
