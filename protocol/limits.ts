@@ -22,6 +22,8 @@ export const WIRE = {
   queuedOutput: 4 * MiB,
   /** Bytes of unfinished documents on one connection, in all its streams. */
   unfinishedDocuments: 64 * MiB,
+  /** Bytes of documents on one connection that wait for the other side to take them, in all its streams. */
+  waitingDocuments: 128 * MiB,
   /** Milliseconds of silence after which a PING is sent. */
   heartbeatInterval: 5_000,
   /** Milliseconds of silence after which the peer is taken for dead. */
@@ -262,6 +264,11 @@ export const SERIAL = {
   presenceInterval: 1_000,
   /** Bytes waiting to be written to one port. */
   queuedOutput: 256 * KiB,
+  /** Lines and characters of one answer; more is no answer but a log. */
+  answerLines: 4_096,
+  answerBytes: 1 * MiB,
+  /** Milliseconds that a port waits for an answer that is late, before the next question goes out. */
+  lateAnswer: 1_000,
   /** Bytes of a line or packet that are kept to show what came. */
   sample: 64,
 } as const;

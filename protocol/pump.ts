@@ -39,9 +39,10 @@ export function pumpSession(connection: Duplex, options: PumpOptions, clock: () 
   };
 
   const written = () => {
-    if (connection.isPaused() && session.queuedBytes + connection.writableLength <= WIRE.queuedOutput / 2) {
+    if (connection.isPaused()) {
+      // Whoever takes bytes is alive, though what he says is not read now.
       session.excuseSilence(clock());
-      connection.resume();
+      if (session.queuedBytes + connection.writableLength <= WIRE.queuedOutput / 2) connection.resume();
     }
     if (session.hasOutput && !receiving) flush();
   };

@@ -47,6 +47,7 @@ export class Session implements StreamOwner {
   readonly #pings: (() => void)[] = [];
   #nextStream: number;
   #gathered = 0;
+  #held = 0;
   #heard: number;
   #pinged: number;
   #greeted = false;
@@ -91,8 +92,9 @@ export class Session implements StreamOwner {
         if (this.#closed) return;
       }
     } catch (error) {
-      if (!(error instanceof TetherError)) throw error;
-      this.close(error);
+      // A fault of ours ends this session and no other; the other side learns nothing about it.
+      const fault = () => new TetherError("internal", "a fault of this program", { cause: error });
+      this.close(error instanceof TetherError ? error : fault());
     }
   }
 
@@ -194,6 +196,11 @@ export class Session implements StreamOwner {
   gather(bytes: number): boolean {
     this.#gathered += bytes;
     return this.#gathered <= WIRE.unfinishedDocuments;
+  }
+
+  hold(bytes: number): boolean {
+    this.#held += bytes;
+    return this.#held <= WIRE.waitingDocuments;
   }
 
   release(stream: Stream): void {

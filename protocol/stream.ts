@@ -28,6 +28,8 @@ export interface StreamOwner {
   wake(stream: Stream): void;
   /** Counts bytes of unfinished documents, in all streams; false when there are too many. */
   gather(bytes: number): boolean;
+  /** Counts bytes of documents that wait for credit, in all streams; false when there are too many. */
+  hold(bytes: number): boolean;
   /** The stream is over in both directions. */
   release(stream: Stream): void;
 }
@@ -96,11 +98,15 @@ export class Stream {
       this.#owner.send(FRAME.OPEN, end ? FLAG.END : 0, this.id, bytes, bytes.length);
       if (end) this.#ended();
     } else {
+      this.#owner.hold(bytes.length);
       this.#submit(FRAME.OPEN, bytes, 0, end);
     }
   }
 
-  /** Sends a document; with `end` it is the last of this side. */
+  /**
+   * Sends a document; with `end` it is the last of this side. The stream ends instead when the other side lets
+   * too much wait.
+   */
   sendDocument(document: string, end = false): void {
     if (this.#localEnd || this.#over) return;
     const length = Buffer.byteLength(document);
@@ -108,8 +114,11 @@ export class Stream {
       this.#sendCredit -= length;
       this.#owner.send(FRAME.DOCUMENT, end ? FLAG.END : 0, this.id, document, length);
       if (end) this.#ended();
-    } else {
+    } else if (this.#owner.hold(length)) {
       this.#submit(FRAME.DOCUMENT, Buffer.from(document, "utf8"), 0, end);
+    } else {
+      this.#owner.hold(-length);
+      this.#refuse(`more than ${WIRE.waitingDocuments} bytes wait to be read on this connection`);
     }
   }
 
@@ -160,6 +169,8 @@ export class Stream {
 
   /** For the session: a frame of this stream. Throws `invalid` or `limit` when the peer broke a rule. */
   receive(frame: Frame): void {
+    // Refused while it was opened.
+    if (this.#over) return;
     switch (frame.type) {
       case FRAME.OPEN:
         this.#spend(frame.payload.length);
@@ -213,6 +224,7 @@ export class Stream {
       this.#sendCredit -= length;
       if (item.bulk === undefined) this.#owner.send(item.type, flags, this.id, piece, length);
       else this.#sendBulkPiece(item.bulk, piece, flags, item.at === 0, last);
+      if (item.type !== FRAME.DATA) this.#owner.hold(-length);
       taken += length + 1;
       item.at += length;
       if (item.type === FRAME.OPEN) item.type = FRAME.DOCUMENT;
@@ -280,7 +292,7 @@ export class Stream {
   #append(piece: Buffer): boolean {
     const bytes = this.#unfinishedBytes + piece.length;
     if (this.#unfinished === undefined || this.#unfinished.length < bytes) {
-      const larger = Buffer.allocUnsafe(Math.max(2 * bytes, WIRE.documentFrame));
+      const larger = Buffer.allocUnsafe(Math.min(2 * bytes, this.#documentBytes));
       this.#unfinished?.copy(larger, 0, 0, this.#unfinishedBytes);
       this.#unfinished = larger;
     }
@@ -290,7 +302,7 @@ export class Stream {
   }
 
   #refuse(what: string): void {
-    const error = new TetherError("limit", `${what}; send less, or in several requests`);
+    const error = new TetherError("limit", what, { hint: "send less, or in several requests" });
     const { onReset } = this.handlers;
     this.reset(error);
     onReset?.call(this.handlers, error);
@@ -327,6 +339,9 @@ export class Stream {
 
   #finish(): void {
     this.#over = true;
+    for (const { type, bytes, at } of this.#pending) {
+      if (type !== FRAME.DATA) this.#owner.hold(at - bytes.length);
+    }
     this.#pending = [];
     this.#forgetUnfinished();
     this.#owner.release(this);
