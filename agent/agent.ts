@@ -1,14 +1,20 @@
-import { createPublicKey, randomBytes } from "node:crypto";
 import { networkInterfaces } from "node:os";
 import { DRIVERS, SIMULATIONS } from "../firmware-bridge/index.ts";
-import { CONNECTIONS, type Identity, type JsonObject, TetherError, VERSION } from "../protocol/index.ts";
+import {
+  asTetherError,
+  CONNECTIONS,
+  type Identity,
+  type JsonObject,
+  TetherError,
+  VERSION,
+} from "../protocol/index.ts";
 import { type Configuration, type Known, loadConfiguration, needsRestart } from "./config/index.ts";
 import { type OwnerActs, ownerProcedures } from "./control/procedures.ts";
 import { ControlServer } from "./control/server.ts";
 import { DeviceDesk } from "./devices/desk.ts";
-import { DiscoveryResponder } from "./discovery/index.ts";
+import { Discovery } from "./discovery/index.ts";
 import { Controllers, loadAgentIdentity, lockState, PairingDesk, StateFolder } from "./identity/index.ts";
-import type { Log } from "./log.ts";
+import type { Log, LogFacts } from "./log.ts";
 import { builtinProcedures, Registry } from "./procedures/index.ts";
 import { CallGate, Listener, Refusals } from "./server/index.ts";
 
@@ -60,7 +66,15 @@ export class Agent {
   async stop(): Promise<void> {
     this.#reload = undefined;
     await this.#reading;
-    for (let undo = this.#undo.pop(); undo !== undefined; undo = this.#undo.pop()) await undo();
+    for (let undo = this.#undo.pop(); undo !== undefined; undo = this.#undo.pop()) {
+      try {
+        await undo();
+      } catch (thrown) {
+        // A full disk, for instance, must not keep the rest from ending.
+        const error = asTetherError(thrown);
+        this.#options.log.error("stop-failed", error.message, { code: error.code });
+      }
+    }
   }
 
   /** Reads the configuration again; a bad file is reported and the old one stays. */
@@ -79,7 +93,8 @@ export class Agent {
       log.error("configuration-refused", `the old configuration stays: ${loaded.error.message}`);
       return;
     }
-    const restart = needsRestart(this.#configuration, loaded.configuration);
+    // Against what the agent was started with, which is what is in force.
+    const restart = needsRestart(this.#options.configuration, loaded.configuration);
     this.#configuration = loaded.configuration;
     await this.#reload?.(loaded.configuration);
     const note = restart.length === 0 ? "" : `; ${restart.join(" and ")} take effect after a restart`;
@@ -136,13 +151,22 @@ export class Agent {
     this.#undo.push(() => control.stop());
 
     await desk.declare(this.#configuration.devices);
-    const discovery = await this.#discover(identity, listener);
+    const discovery = new Discovery({
+      identity,
+      service: () => listener.address,
+      log: (event, details) => log.warn(event, event.replaceAll("-", " "), details as LogFacts),
+    });
+    this.#undo.push(() => discovery.stop());
+    await discovery.apply(this.#configuration);
 
     this.#reload = async (next) => {
       listener.setLimits({ ...next.limits, unpaired: CONNECTIONS.unpaired });
       calls.setLimit(next.limits.queuedCalls);
-      discovery?.update({ name: next.name, tags: next.tags });
       await desk.declare(next.devices);
+      await discovery.apply(next).catch((thrown: unknown) => {
+        const error = asTetherError(thrown);
+        log.error("discovery-failed", `discovery stays as it was: ${error.message}`, { code: error.code });
+      });
     };
     const { address, port } = listener.address;
     log.info("ready", `${this.#configuration.name} is ready on port ${port}`, {
@@ -154,28 +178,6 @@ export class Agent {
       version: VERSION,
       pid: process.pid,
     });
-  }
-
-  async #discover(identity: Identity, listener: Listener): Promise<DiscoveryResponder | undefined> {
-    const { discovery, name, tags } = this.#configuration;
-    const { log } = this.#options;
-    if (!discovery.broadcast) return undefined;
-    const responder = new DiscoveryResponder({
-      port: discovery.port,
-      identity: { ...identity, publicKey: createPublicKey(identity.privateKey) },
-      name,
-      tags,
-      version: VERSION,
-      instance: randomBytes(8).toString("hex"),
-      servicePort: () => listener.address.port,
-      serviceHost: () => listener.address.address,
-      log: (event, details) =>
-        log.warn(event, event.replaceAll("-", " "), details as { [name: string]: string }),
-      now: () => performance.now(),
-    });
-    await responder.start();
-    this.#undo.push(() => responder.stop());
-    return responder;
   }
 
   #ownerActs(rooms: {

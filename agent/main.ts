@@ -1,9 +1,13 @@
 import { type ParseArgsConfig, parseArgs } from "node:util";
 import {
   asTetherError,
+  isRole,
   type JsonObject,
   nearest,
+  PAIRING,
   parseDuration,
+  ROLES,
+  type Role,
   TetherError,
   VERSION,
 } from "../protocol/index.ts";
@@ -169,15 +173,37 @@ async function pair(given: Given): Promise<number> {
   const ttl = text(given.ttl);
   const issued = (await askAgent(stateFolder(text(given.state)), "pair", {
     ...(label !== undefined && { label }),
-    ...(role !== undefined && { role }),
-    ...(ttl !== undefined && { ttl: parseDuration(ttl) }),
+    ...(role !== undefined && { role: readRole(role) }),
+    ...(ttl !== undefined && { ttl: readLifetime(ttl) }),
   })) as { code: string; role: string; expiresAt: string; command: string };
   if (given.json) return printJson(issued);
-  const minutes = Math.round((Date.parse(issued.expiresAt) - Date.now()) / 60_000);
   return print(
-    `code ${issued.code}, for one controller with the role ${issued.role}, valid for ${minutes} minutes\n` +
-      `type on the laptop:\n  ${issued.command}`,
+    `code ${issued.code}, for one controller with the role ${issued.role}, ` +
+      `valid for ${ttl ?? formatMinutes(PAIRING.codeLifetime)}\ntype on the laptop:\n  ${issued.command}`,
   );
+}
+
+function readRole(word: string): Role {
+  if (isRole(word)) return word;
+  throw new TetherError("usage", `--role ${word}: allowed are ${ROLES.join(", ")}`);
+}
+
+function readLifetime(word: string): number {
+  const most = PAIRING.longestCodeLifetime;
+  try {
+    const ttl = parseDuration(word);
+    if (ttl > 0 && ttl <= most) return ttl;
+  } catch (thrown) {
+    throw new TetherError("usage", `--ttl ${asTetherError(thrown).message}`);
+  }
+  throw new TetherError(
+    "usage",
+    `--ttl ${word}: allowed is more than nothing and at most ${most / 3_600_000}h`,
+  );
+}
+
+function formatMinutes(milliseconds: number): string {
+  return `${milliseconds / 60_000}m`;
 }
 
 async function status(given: Given): Promise<number> {
