@@ -1,5 +1,6 @@
 import {
   asTetherError,
+  CALLS,
   decodeAnswer,
   decodeBatch,
   encodeBatch,
@@ -16,6 +17,9 @@ import {
   writeJson,
 } from "../protocol/index.ts";
 import type { Connection } from "./connection.ts";
+
+/** Milliseconds that a timer of Node's can wait; longer ones strike at once. */
+const LONGEST_TIMER = 0x7fff_ffff;
 
 /** How long to wait for something, and how to stop waiting. */
 export interface WaitOptions {
@@ -170,7 +174,7 @@ export class Client {
           ? undefined
           : setTimeout(
               () => giveUp(new TetherError("timeout", `no answer to ${what} within ${timeout} ms`)),
-              timeout,
+              Math.min(timeout, LONGEST_TIMER),
             );
       const finish = () => {
         clearTimeout(timer);
@@ -205,7 +209,9 @@ function rpcCall(method: string, params: JsonValue | undefined, timeout: number 
   return {
     method,
     ...(params !== undefined && { params }),
-    ...(timeout !== undefined && { timeoutMs: Math.max(1, Math.round(timeout)) }),
+    ...(timeout !== undefined && {
+      timeoutMs: Math.min(Math.max(1, Math.round(timeout)), CALLS.longestTimeout),
+    }),
   };
 }
 

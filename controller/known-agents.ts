@@ -89,9 +89,14 @@ export class KnownAgents {
     return this.#read().agents.find((agent) => agent.id === id);
   }
 
-  /** The agents that were reached at this address. */
+  /** The agents that were reached at this address, among them also those that are elsewhere by now. */
   at(address: HostPort): readonly KnownAgent[] {
     return reachedAt(this.#read().agents, address);
+  }
+
+  /** The agents of which this address is the last one known. */
+  lastAt(address: HostPort): readonly KnownAgent[] {
+    return this.at(address).filter((agent) => isHost(agent.addresses[0], address.host));
   }
 
   /**
@@ -213,7 +218,10 @@ export function agentKeyChanged(known: KnownAgent, presented: string, address: H
 function found(agents: readonly KnownAgent[], name: string): KnownAgent {
   const called = agents.find((agent) => agent.name === name) ?? agents.find((agent) => agent.id === name);
   if (called !== undefined) return called;
-  const [agent, ...more] = reachedAt(agents, addressIn(name));
+  const address = addressIn(name);
+  const reached = reachedAt(agents, address);
+  const last = reached.filter((agent) => isHost(agent.addresses[0], address?.host));
+  const [agent, ...more] = last.length > 0 ? last : reached;
   if (agent === undefined) throw unknownAgent(agents, name);
   if (more.length > 0) {
     const names = [agent, ...more].map((one) => one.name).join(", ");
@@ -234,10 +242,13 @@ function addressIn(name: string): HostPort | undefined {
 }
 
 function reachedAt(agents: readonly KnownAgent[], address: HostPort | undefined): readonly KnownAgent[] {
-  const host = address?.host.toLowerCase();
   return agents.filter(
-    (agent) => agent.port === address?.port && agent.addresses.some((one) => one.toLowerCase() === host),
+    (agent) => agent.port === address?.port && agent.addresses.some((one) => isHost(one, address.host)),
   );
+}
+
+function isHost(one: string | undefined, other: string | undefined): boolean {
+  return one?.toLowerCase() === other?.toLowerCase();
 }
 
 function unknownAgent(agents: readonly KnownAgent[], name: string): TetherError {

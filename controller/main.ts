@@ -4,16 +4,29 @@ import { type CommandLine, readCommandLine, usage } from "./command-line.ts";
 import { OPTIONS, VERBS } from "./commands/index.ts";
 import { controllerFolder } from "./identity.ts";
 
+/** Milliseconds that a verb gets to end by itself once it is to stop. */
+const GRACE = 1_000;
+/** Milliseconds that a timer of Node's can wait; longer ones strike at once. */
+const LONGEST_TIMER = 0x7fff_ffff;
+
 /** Runs `tether`; gives the exit code. */
 async function main(argv: readonly string[]): Promise<number> {
+  const json = argv.includes("--json");
   const stop = new AbortController();
+  let overdue: NodeJS.Timeout | undefined;
+  stop.signal.addEventListener("abort", () => {
+    // One that reads from a terminal, for instance, does not notice.
+    overdue = setTimeout(() => process.exit(report(asTetherError(stop.signal.reason), json)), GRACE).unref();
+  });
   const onInterrupt = () => {
     if (stop.signal.aborted) process.exit(130);
     stop.abort(new TetherError("cancelled", "interrupted"));
   };
   process.on("SIGINT", onInterrupt).on("SIGTERM", onInterrupt);
   // A reader that has gone away, as `tether … | head` does, wants no more output and no complaint.
-  process.stdout.on("error", () => process.exit(0));
+  process.stdout.on("error", (error: NodeJS.ErrnoException) =>
+    process.exit(error.code === "EPIPE" ? 0 : report(asTetherError(error), json)),
+  );
   let timer: NodeJS.Timeout | undefined;
   try {
     const line = readCommandLine(argv);
@@ -25,15 +38,16 @@ async function main(argv: readonly string[]): Promise<number> {
           stop.abort(
             new TetherError("timeout", `\`tether ${line.verbName}\` took longer than ${timeout} ms`),
           ),
-        timeout,
+        Math.min(timeout, LONGEST_TIMER),
       );
     }
     const { run } = await line.verb.load();
     return await run(contextOf(line, stop.signal, timeout));
   } catch (error) {
-    return report(asTetherError(error), argv.includes("--json"));
+    return report(asTetherError(error), json);
   } finally {
     clearTimeout(timer);
+    clearTimeout(overdue);
   }
 }
 

@@ -1,8 +1,9 @@
 import { asTetherError, type JsonValue, TetherError, writeJson } from "../protocol/index.ts";
 import type { Client } from "./client.ts";
 import type { CommandContext } from "./command-context.ts";
-import { connect, defaultAgent } from "./connect.ts";
+import { connect, defaultAgent, findAgentNamed } from "./connect.ts";
 import { KnownAgents } from "./known-agents.ts";
+import { plain } from "./render/table.ts";
 
 /** Agents worked on at the same time. */
 const AT_ONCE = 32;
@@ -31,10 +32,13 @@ export async function onAgents(context: CommandContext, verb: AgentWork): Promis
 /** The names given by `-a`, `--all` and `--tag`; empty for the default agent. */
 function agentNames(context: CommandContext): readonly string[] {
   const { options } = context;
-  const named = options.all("agent");
   const tags = options.all("tag");
+  const agents = new KnownAgents(context.folder);
+  const words = options.all("agent");
+  // One agent may be meant by two words, and is worked on once.
+  const named = words.length < 2 ? words : words.map((word) => nameOf(word, agents));
   if (!options.has("all") && tags.length === 0) return [...new Set(named)];
-  const known = new KnownAgents(context.folder).list();
+  const known = agents.list();
   const chosen = options.has("all")
     ? known
     : known.filter((agent) => tags.some((tag) => agent.tags.includes(tag)));
@@ -47,6 +51,16 @@ function agentNames(context: CommandContext): readonly string[] {
       hint: "`tether agents` lists the paired ones",
     },
   );
+}
+
+/** The name of the agent that a word means; the word itself where that is not known yet, or is nobody. */
+function nameOf(word: string, agents: KnownAgents): string {
+  try {
+    return findAgentNamed(agents, word)?.name ?? word;
+  } catch {
+    // Connecting says why, for this one alone.
+    return word;
+  }
 }
 
 async function onOne(
@@ -81,13 +95,17 @@ async function onSeveral(
         failures++;
         const error = asTetherError(thrown);
         outcomes[name] = { error: { ...error.toJSON() } };
-        if (!context.json) context.stderr.write(`tether: ${name}: ${error.message}\n`);
+        if (!context.json) {
+          const hint = error.hint === undefined ? "" : ` (${error.hint})`;
+          context.stderr.write(`tether: ${plain(`${name}: ${error.message}${hint}`)}\n`);
+        }
       }
     }
   };
   await Promise.all(Array.from({ length: Math.min(AT_ONCE, names.length) }, worker));
   if (context.json)
     print(context, writeJson(Object.fromEntries(names.map((name) => [name, outcomes[name] ?? null]))));
+  if (context.signal.aborted) throw asTetherError(context.signal.reason);
   if (failures === 0) return 0;
   return SOME_FAILED;
 }

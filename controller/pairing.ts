@@ -14,7 +14,8 @@ import {
 } from "../protocol/index.ts";
 import { type Connection, openConnection } from "./connection.ts";
 import type { HostPort } from "./host-port.ts";
-import type { PairedAgent } from "./known-agents.ts";
+import { agentKeyChanged, type KnownAgent, type KnownAgents, type PairedAgent } from "./known-agents.ts";
+import { reach } from "./reach.ts";
 
 /** What pairing needs. */
 export interface PairingOptions {
@@ -22,6 +23,8 @@ export interface PairingOptions {
   /** As a person typed it. */
   readonly code: string;
   readonly identity: Identity;
+  /** Those that are paired already. */
+  readonly agents: KnownAgents;
   /** How this controller wants to be called there. */
   readonly label: string;
   readonly signal?: AbortSignal;
@@ -29,20 +32,14 @@ export interface PairingOptions {
 
 /**
  * Pairs with the agent at an address: proves the code first, then checks that the agent knows it too, both on
- * this very connection and for these very keys. Stores nothing.
+ * this very connection and for these very keys. Of the agent it stores nothing.
  *
- * @throws TetherError `invalid` for what is no code, `unauthorized` when either proof is wrong, and what
- * connecting throws
+ * @throws TetherError `invalid` for what is no code, `unauthorized` when either proof is wrong or a paired agent
+ * is to be at that address and is not found elsewhere, and what connecting throws
  */
 export async function pairWith(options: PairingOptions): Promise<PairedAgent> {
   const code = parsePairingCode(options.code);
-  const connection = await openConnection({
-    ...options.address,
-    identity: options.identity,
-    // Nobody is pinned yet: the proofs decide, and they are made over this key.
-    accept: () => undefined,
-    ...(options.signal && { signal: options.signal }),
-  });
+  const connection = await connectToPair(options);
   try {
     const transcript = {
       code,
@@ -70,6 +67,38 @@ export async function pairWith(options: PairingOptions): Promise<PairedAgent> {
     };
   } finally {
     connection.close();
+  }
+}
+
+/**
+ * Connects to whoever is at the address: nobody is pinned, the proofs decide, and they are made over this key.
+ * Only where a paired agent was last it must be that one, unless that one is somewhere else by now.
+ */
+async function connectToPair(options: PairingOptions): Promise<Connection> {
+  const { address, identity, agents, signal } = options;
+  let missed: KnownAgent | undefined;
+  const open = () =>
+    openConnection({
+      ...address,
+      identity,
+      accept(fingerprint) {
+        const expected = agents.lastAt(address);
+        if (expected.some((agent) => agent.fingerprint === fingerprint)) return;
+        [missed] = expected;
+        if (missed !== undefined) throw agentKeyChanged(missed, fingerprint, address);
+      },
+      ...(signal && { signal }),
+    });
+  try {
+    return await open();
+  } catch (error) {
+    if (missed === undefined) throw error;
+    // Reaching it takes note of where it is.
+    const elsewhere = await reach(missed, { identity, agents, ...(signal && { signal }) }).catch(() => {
+      throw error;
+    });
+    elsewhere.close();
+    return open();
   }
 }
 

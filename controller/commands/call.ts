@@ -22,6 +22,11 @@ export async function run(context: CommandContext): Promise<number> {
     ...(context.timeout !== undefined && { timeout: context.timeout }),
   };
   const file = context.options.get("batch");
+  if (file !== undefined && context.args.length > 0) {
+    throw new TetherError("usage", "--batch reads the calls from its file, and takes no procedure", {
+      hint: `usage: ${context.usage}`,
+    });
+  }
   if (file !== undefined) return runBatch(await readBatch(file, context), wait, context);
   const [procedure, ...words] = context.args;
   if (procedure === undefined) {

@@ -16,12 +16,14 @@ const LISTEN = 1_000;
 
 /** `tether discover`: who is on the network. */
 export async function run(context: CommandContext): Promise<number> {
-  expectArguments(context, 0);
+  // `--target A B` names two.
+  const more = context.options.has("target") ? context.args : [];
+  expectArguments(context, more.length);
   const known = new KnownAgents(context.folder).list();
   const port = context.options.get("port");
   const paired = new Set(known.map((agent) => agent.fingerprint));
   const search: SearchOptions = {
-    targets: context.options.all("target"),
+    targets: [...context.options.all("target"), ...more],
     known: known.flatMap((agent) => agent.addresses.map((address) => ({ address, port: agent.port }))),
     signal: context.signal,
     onEvent: (note) => warn(note, context),

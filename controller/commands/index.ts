@@ -48,7 +48,7 @@ export interface Verb {
 /** The one table of verbs, in the order in which `tether help` shows them. */
 export const VERBS = {
   discover: {
-    usage: "[--timeout 1s] [--watch] [--port N] [--target ADDRESS]",
+    usage: "[--timeout 1s] [--watch] [--port N] [--target ADDRESS…]",
     summary: "find agents on the network",
     options: ["watch", "port", "target"],
     load: () => import("./discover.ts"),

@@ -27,6 +27,7 @@ export async function run(context: CommandContext): Promise<number> {
     address,
     code,
     identity: await openControllerIdentity(context.folder),
+    agents,
     label: cleanName(hostname(), "controller"),
     signal: context.signal,
   });
