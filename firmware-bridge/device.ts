@@ -116,6 +116,16 @@ export class Device {
     return this.#readingListeners.add(listener);
   }
 
+  /**
+   * Sends one line and gives the line that answers it, in its turn among the commands.
+   *
+   * @throws TetherError the state's error while it is not ready, `invalid` for several lines, `timeout`
+   */
+  async say(text: string, signal: AbortSignal): Promise<string> {
+    this.#requireReady();
+    return await this.#driver.say(text, signal);
+  }
+
   /** Begins to keep the port open; resolves after the first try, however it went. Aborting stops it. */
   async start(signal?: AbortSignal): Promise<void> {
     if (this.#life) throw new TetherError("internal", `device ${this.name} has been started already`);
@@ -219,7 +229,9 @@ export class Device {
 
 function declaredReadings(profile: DeviceProfile): Map<string, Reading> {
   const readings = Object.entries(profile.readings).map(([name, { source, type, unit, deviceClass }]) => {
-    const polledType = source.kind === "poll" ? profile.commands[source.command]?.type : undefined;
+    const command = source.kind === "poll" ? profile.commands[source.command] : undefined;
+    const field = source.kind === "poll" ? source.field : undefined;
+    const polledType = field === undefined ? command?.type : command?.fields?.[field];
     const reading: Reading = {
       name,
       type: type ?? polledType ?? "string",

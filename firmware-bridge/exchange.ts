@@ -13,6 +13,11 @@ export interface Transaction<Unit, Result> {
   readonly accept?: (unit: Unit) => { readonly result: Result } | undefined;
   /** The error when nothing was accepted in time. */
   readonly timedOut: () => TetherError;
+  /**
+   * Milliseconds that the port goes on waiting, when nothing was accepted in time, for an answer that is merely
+   * late, so that it is not taken for the next one's. Absent: none.
+   */
+  readonly late?: () => number;
 }
 
 interface Entry<Unit> {
@@ -31,7 +36,7 @@ interface Entry<Unit> {
 export class Exchange<Unit> {
   readonly #write: (bytes: Uint8Array) => Promise<void>;
   readonly #queue: Entry<Unit>[] = [];
-  #current: { readonly entry: Entry<Unit>; readonly timer: NodeJS.Timeout } | undefined;
+  #current: { readonly entry: Entry<Unit>; timer: NodeJS.Timeout } | undefined;
   #ended: TetherError | undefined;
 
   constructor(write: (bytes: Uint8Array) => Promise<void>) {
@@ -107,15 +112,25 @@ export class Exchange<Unit> {
     if (this.#current) return;
     const entry = this.#queue.shift();
     if (!entry) return;
-    const { bytes, timeout, accept, timedOut } = entry.transaction;
-    const timer = setTimeout(() => this.#finish(entry, () => entry.reject(timedOut())), timeout);
-    this.#current = { entry, timer };
+    const { bytes, timeout, accept } = entry.transaction;
+    this.#current = { entry, timer: setTimeout(() => this.#timeOut(entry), timeout) };
     this.#write(bytes).then(
       () => {
         if (!accept) this.#finish(entry, () => entry.resolve(undefined));
       },
       (thrown) => this.#finish(entry, () => entry.reject(asTetherError(thrown))),
     );
+  }
+
+  #timeOut(entry: Entry<Unit>): void {
+    const { timedOut, late } = entry.transaction;
+    const wait = late?.() ?? 0;
+    entry.reject(timedOut());
+    if (wait > 0 && this.#current?.entry === entry) {
+      this.#current.timer = setTimeout(() => this.#finish(entry, () => {}), wait);
+    } else {
+      this.#finish(entry, () => {});
+    }
   }
 
   #finish(entry: Entry<Unit>, settle: () => void): void {

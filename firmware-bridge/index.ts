@@ -7,10 +7,11 @@ export {
   type CommandProfile,
   type DeviceProfile,
   LINE_DEFAULTS,
+  type ParameterProfile,
   type PortChoice,
   type ReadingProfile,
   SERIAL_DEFAULTS,
   type ValueSchema,
 } from "./profile.ts";
 export { SIMULATIONS } from "./simulate/index.ts";
-export type { DeviceValue, JsonSchema } from "./value.ts";
+export type { DeviceRecord, DeviceResult, DeviceValue, JsonSchema } from "./value.ts";

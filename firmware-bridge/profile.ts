@@ -9,7 +9,7 @@ import { SERIAL } from "../protocol/limits.ts";
 export const SERIAL_DEFAULTS = { baudRate: 115_200 } as const;
 
 /** How lines are told apart and how long an answer may take unless the configuration says otherwise. */
-export const LINE_DEFAULTS = { terminator: "\n", timeout: SERIAL.answerTimeout } as const;
+export const LINE_DEFAULTS = { terminator: "\n", timeout: SERIAL.answerTimeout, separators: "" } as const;
 
 /** A parameter of a command, or a reading's value: the part of JSON Schema that a device needs. */
 export interface ValueSchema {
@@ -23,6 +23,17 @@ export interface ValueSchema {
   readonly default?: string | number | boolean;
 }
 
+/** A parameter of a command: its schema, and how a text stands in what is sent. */
+export interface ParameterProfile extends ValueSchema {
+  /** Character in which a text is enclosed; absent: it stands bare. */
+  readonly quote?: string;
+  /** How the quote is written inside the text; `none`, unless given, refuses a text with one. */
+  readonly escape?: QuoteEscape;
+}
+
+/** `double`: twice, as in SCPI and CSV; `backslash`: after a backslash, which is itself doubled. */
+export type QuoteEscape = "none" | "double" | "backslash";
+
 /** Where the device hangs. */
 export type PortChoice =
   | { readonly kind: "path"; readonly path: string; readonly baudRate: number }
@@ -35,28 +46,55 @@ export type PortChoice =
     }
   | { readonly kind: "simulate"; readonly what: string };
 
-/** One command of a `line` device. */
+/**
+ * One command of a `line` device. Its answer is the first line that matches `expect`, so many of them as
+ * `lines` says, or all of them up to the line that matches `until`; without any of the three none is awaited.
+ */
 export interface CommandProfile {
   /** Text sent, with `{name}` for each parameter. */
   readonly send: string;
-  /** Regular expression that the answering line has to match; absent: no answer is awaited. */
+  /** Regular expression that an answering line has to match; absent: any line that is no reading. */
   readonly expect?: string;
-  readonly parameters: { readonly [name: string]: ValueSchema };
+  /** Lines of the answer, which is an array then. */
+  readonly lines?: number;
+  /** Regular expression of the line that ends the answer, which is an array of those before it. */
+  readonly until?: string;
+  /** Regular expression of a line that says that the command failed. */
+  readonly error?: string;
+  readonly parameters: { readonly [name: string]: ParameterProfile };
   /** Named group of `expect` that is the result; absent: the whole line. */
   readonly result?: string;
   /** Type that the result is converted to; a string unless given. */
   readonly type?: ValueSchema["type"];
+  /** Named groups of `expect`, each with its type, that together are the result. */
+  readonly fields?: { readonly [group: string]: ValueSchema["type"] };
+  /** Milliseconds for the whole answer; absent: the device's. */
+  readonly timeout?: number;
   readonly summary?: string;
 }
 
 /** One reading: polled by a command, or matched in what the device says unasked. */
 export interface ReadingProfile {
   readonly source:
-    | { readonly kind: "poll"; readonly command: string; readonly every: number }
+    | {
+        readonly kind: "poll";
+        readonly command: string;
+        readonly every: number;
+        /** The one of the command's `fields` that is the value; absent: its result. */
+        readonly field?: string;
+      }
     | { readonly kind: "match"; readonly match: string; readonly result?: string };
   readonly type?: ValueSchema["type"];
   readonly unit?: string;
   readonly deviceClass?: string;
+}
+
+/** How a device's lines are written and awaited. */
+export interface LineSettings {
+  readonly terminator: string;
+  readonly timeout: number;
+  /** Characters that begin another command on the same line, as `;` in SCPI; no bare text may have one. */
+  readonly separators: string;
 }
 
 /** One device. */
@@ -64,7 +102,7 @@ export interface DeviceProfile {
   readonly name: string;
   readonly port: PortChoice;
   readonly driver: string;
-  readonly line: { readonly terminator: string; readonly timeout: number };
+  readonly line: LineSettings;
   readonly commands: { readonly [name: string]: CommandProfile };
   readonly readings: { readonly [name: string]: ReadingProfile };
 }

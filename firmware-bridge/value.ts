@@ -1,16 +1,24 @@
 import { TetherError } from "../protocol/errors.ts";
 import { JSON_TEXT } from "../protocol/limits.ts";
-import type { ValueSchema } from "./profile.ts";
+import type { ParameterProfile, ValueSchema } from "./profile.ts";
 
 /** A value that a device takes or gives; an integer beyond 2^53 is a bigint. */
 export type DeviceValue = null | boolean | number | bigint | string;
 
+/** Values by the name of the group they were in. */
+export type DeviceRecord = { [name: string]: DeviceValue };
+
+/** What a command gives: a value or a record, or an array of either where its answer has several lines. */
+export type DeviceResult = DeviceValue | DeviceRecord | (DeviceValue | DeviceRecord)[];
+
 /** A JSON Schema (draft 2020-12) as plain data. */
-export type JsonSchema = { [key: string]: string | number | boolean | (string | number | boolean)[] };
+export type JsonSchema = {
+  [key: string]: string | number | boolean | (string | number | boolean)[] | JsonSchema;
+};
 
 /** The JSON Schema of a parameter. */
-export function parameterSchema(schema: ValueSchema): JsonSchema {
-  const { enum: allowed, ...rest } = schema;
+export function parameterSchema(schema: ParameterProfile): JsonSchema {
+  const { enum: allowed, quote: _quote, escape: _escape, ...rest } = schema;
   return allowed === undefined ? { ...rest } : { ...rest, enum: [...allowed] };
 }
 

@@ -136,6 +136,24 @@ export const LOG = {
   waiting: 1_000,
 } as const;
 
+/** The FTP client: what a server may make it hold or wait for. */
+export const FTP_CLIENT = {
+  /** Bytes of one line of a reply. */
+  replyLine: 8 * KiB,
+  /** Lines of one reply; FEAT and HELP are the longest. */
+  replyLines: 1_000,
+  /** Bytes of one listing: 10,000 names take one MiB. */
+  listing: 64 * MiB,
+  /** Milliseconds without a byte on either connection. */
+  silence: 30_000,
+  /** Milliseconds until a data connection stands. */
+  dataConnection: 15_000,
+  /** Milliseconds during which a lost connection is made again, to go on where a file was cut. */
+  reconnect: 15_000,
+  /** Folders inside one another, in a tree that is copied or removed. */
+  depth: 64,
+} as const;
+
 /** The agent's own Unix socket, over which `tetherd pair` and the like reach it. */
 export const CONTROL = {
   /** Bytes of one request. */
@@ -326,4 +344,55 @@ export const PROCEDURES = {
   lookupTimeout: 5_000,
   /** File systems that system.info lists. */
   disks: 32,
+} as const;
+
+/** MQTT. */
+export const MQTT = {
+  /** Seconds of silence after which the agent gives a sign of life; a broker gives it up after 1.5 of them. */
+  keepalive: 10,
+  /** Milliseconds for TCP, TLS and the broker's CONNACK. */
+  connectTimeout: 10_000,
+  /** Milliseconds before the second try, how much longer each pause is than the last, and the longest. */
+  firstPause: 500,
+  pauseGrowth: 2,
+  longestPause: 30_000,
+  /** Milliseconds that a connection has to last for the pauses to begin from the first again. */
+  settled: 10_000,
+  /** Bytes of one packet from the broker, so of a call, and of the answer to one. */
+  packet: 1 * MiB,
+  /** Bytes of an id of a call, of its correlation data, and of a response topic. */
+  idBytes: 128,
+  correlationBytes: 1 * KiB,
+  responseTopicBytes: 1 * KiB,
+  /** Milliseconds that a call is remembered so that its repetition is dropped, and how many are. */
+  repeatMemory: 300_000,
+  repeatsTracked: 1_024,
+  /** Milliseconds for a call, whose caller cannot be seen to go away, unless its expiry is sooner. */
+  callTimeout: 300_000,
+  /** Bytes of answers waiting to be written. */
+  queuedAnswers: 4 * MiB,
+  /** Milliseconds between two messages about one device's state while its readings come fast. */
+  stateInterval: 200,
+  /** Milliseconds between two looks whether the facts about the agent have changed. */
+  infoInterval: 60_000,
+  /** Milliseconds after connecting within which retained messages of devices that are gone are taken away. */
+  sweep: 5_000,
+  /** Milliseconds for the last messages and the goodbye. */
+  farewell: 1_000,
+  /** Log lines about calls in a while, and the milliseconds of the while. */
+  reports: 10,
+  reportsWindow: 60_000,
+  /** Bytes of the file that holds the password. */
+  passwordFile: 64 * KiB,
+  /** What the embedded broker bears: connections, bytes of a packet, milliseconds for a CONNECT. */
+  brokerConnections: 64,
+  brokerPacket: 256 * KiB,
+  brokerHandshake: 10_000,
+  /** Milliseconds that one of its clients may leave unread what it was sent. */
+  brokerDrain: 5_000,
+  /** Subscriptions, and messages of QoS 2 under way, of one of its clients. */
+  brokerSubscriptions: 256,
+  brokerInflight: 8,
+  /** Retained messages that its clients may leave there. */
+  brokerRetained: 2_000,
 } as const;

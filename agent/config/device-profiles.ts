@@ -1,15 +1,16 @@
 import type {
   CommandProfile,
   DeviceProfile,
+  ParameterProfile,
   PortChoice,
   ReadingProfile,
-  ValueSchema,
 } from "../../firmware-bridge/index.ts";
 import { POLL_INTERVAL } from "./device-table.ts";
 import type { Draft } from "./table.ts";
 
 type DeviceDraft = Draft["devices"][number];
 type CommandDraft = DeviceDraft["commands"][string];
+type ParameterDraft = CommandDraft["parameters"][string];
 type ReadingDraft = DeviceDraft["readings"][string];
 type SerialDraft = NonNullable<DeviceDraft["serial"]>;
 
@@ -39,12 +40,18 @@ function toPort({ path, match, simulate, baudRate }: SerialDraft): PortChoice | 
 
 function toCommand({ send, parameters, ...rest }: CommandDraft): CommandProfile | undefined {
   if (send === undefined) return undefined;
-  return { send, parameters: mapped(parameters, (schema): ValueSchema => present(schema)), ...present(rest) };
+  return { send, parameters: mapped(parameters, toParameter), ...present(rest) };
+}
+
+/** How a quote is escaped says something only where there is one. */
+function toParameter({ escape: inside, ...schema }: ParameterDraft): ParameterProfile {
+  return { ...present(schema), ...(schema.quote !== undefined && { escape: inside }) };
 }
 
 function toReading({ command, every, match, result, ...rest }: ReadingDraft): ReadingProfile | undefined {
   if (command !== undefined) {
-    return { source: { kind: "poll", command, every: every ?? POLL_INTERVAL }, ...present(rest) };
+    const source = { kind: "poll", command, every: every ?? POLL_INTERVAL } as const;
+    return { source: { ...source, ...present({ field: result }) }, ...present(rest) };
   }
   return match === undefined
     ? undefined

@@ -101,8 +101,32 @@ function checkCommand(command: CommandDraft, path: string, reading: Reading): vo
       reading.mistake(`${path}.parameters.${name}`, says, "key");
     }
   }
-  if (expect === undefined) checkWith(path, ["result", "type"], "expect", reading);
-  else checkResult(command.result, `${path}.result`, expect, "expect", reading);
+  if (expect === undefined) checkWith(path, ["result", "type", "fields"], "expect", reading);
+  else {
+    checkResult(command.result, `${path}.result`, expect, "expect", reading);
+    for (const name of Object.keys(command.fields ?? {})) {
+      checkResult(name, `${path}.fields.${name}`, expect, "expect", reading);
+    }
+  }
+  checkAnswer(path, reading);
+}
+
+function checkAnswer(path: string, reading: Reading): void {
+  checkApart(path, "lines", ["until"], reading);
+  checkApart(path, "fields", ["result", "type"], reading);
+  const answered = ["expect", "lines", "until"].some((key) => reading.has(`${path}.${key}`));
+  if (reading.has(`${path}.error`) && !answered) {
+    reading.mistake(`${path}.error`, "awaits no answer, allowed: only with expect, lines or until", "key");
+  }
+}
+
+/** Notes a mistake at each of `others` that is given at `path` beside `key`. */
+function checkApart(path: string, key: string, others: readonly string[], reading: Reading): void {
+  if (!reading.has(`${path}.${key}`)) return;
+  for (const other of others) {
+    if (!reading.has(`${path}.${other}`)) continue;
+    reading.mistake(`${path}.${other}`, `does not go with ${key}, allowed: either of the two`, "key");
+  }
 }
 
 function checkResult(
@@ -120,12 +144,14 @@ function checkResult(
 
 function checkParameter(parameter: ParameterDraft, path: string, reading: Reading): void {
   const { type, minimum, maximum } = parameter;
+  const textOnly = ["maxLength", "pattern", "quote", "escape"];
   const foreign =
     type === "string"
       ? ["minimum", "maximum"]
       : type === "boolean"
-        ? ["minimum", "maximum", "maxLength", "pattern"]
-        : ["maxLength", "pattern"];
+        ? ["minimum", "maximum", ...textOnly]
+        : textOnly;
+  checkWith(path, ["escape"], "quote", reading);
   for (const key of foreign) {
     if (reading.has(`${path}.${key}`)) {
       const goes = key === "minimum" || key === "maximum" ? "integer or number" : "string";
@@ -189,8 +215,25 @@ function checkReading(
     if (draft.match !== undefined) checkResult(draft.result, `${path}.result`, draft.match, "match", reading);
     return;
   }
-  checkWith(path, ["result"], "match", reading);
-  if (draft.command !== undefined) checkPolled(draft.command, `${path}.command`, device, devicePath, reading);
+  if (draft.command === undefined) return;
+  checkPolled(draft.command, `${path}.command`, device, devicePath, reading);
+  checkField(draft, path, device, reading);
+}
+
+/** A polled reading names a field where the command gives several, and only there. */
+function checkField(draft: ReadingDraft, path: string, device: DeviceDraft, reading: Reading): void {
+  const { command: name = "", result } = draft;
+  const command = Object.hasOwn(device.commands, name) ? device.commands[name] : undefined;
+  if (command === undefined) return;
+  const fields = command.fields === undefined ? undefined : Object.keys(command.fields);
+  if (fields === undefined) {
+    if (!reading.has(`${path}.result`)) return;
+    const says = "does not go with a command without fields, allowed: with match, or a command with fields";
+    reading.mistake(`${path}.result`, says, "key");
+  } else if (result === undefined || !fields.includes(result)) {
+    const says = result === undefined ? "has no result" : `has the result ${quoted(result)}`;
+    reading.mistake(path, `${says}, allowed: one of the fields ${fields.join(" ")}`);
+  }
 }
 
 function checkPolled(
@@ -211,7 +254,10 @@ function checkPolled(
   }
   const command = Object.hasOwn(device.commands, name) ? device.commands[name] : undefined;
   if (command === undefined) return;
-  if (!reading.has(`${commandPath}.expect`)) {
+  if (reading.has(`${commandPath}.lines`) || reading.has(`${commandPath}.until`)) {
+    const allowed = "a command without lines and until";
+    reading.mistake(path, `is ${quoted(name)}, which is answered by several lines, allowed: ${allowed}`);
+  } else if (!reading.has(`${commandPath}.expect`)) {
     reading.mistake(path, `is ${quoted(name)}, which awaits no answer, allowed: a command with expect`);
   }
   const open = Object.entries(command.parameters).find(([, parameter]) => parameter.default === undefined);

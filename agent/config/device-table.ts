@@ -25,6 +25,7 @@ import {
   MEMBER_NAME,
   memberName,
   PARAMETER_NAME,
+  punctuation,
   sentence,
   usbNumber,
 } from "./texts.ts";
@@ -37,6 +38,9 @@ export const POLL_INTERVAL = 10_000;
 
 const TYPES = ["integer", "number", "string", "boolean"] as const;
 
+/** Milliseconds within which an answer may have to come. */
+const ANSWER_TIME = [10, 600_000] as const;
+
 const PARAMETER = {
   type: standard(choice(TYPES), "string", "string"),
   minimum: optional(number()),
@@ -44,6 +48,8 @@ const PARAMETER = {
   enum: optional(list(plain(), 1, CONFIGURATION.members)),
   maxLength: optional(integer(0, SERIAL.unit)),
   pattern: optional(expression("u")),
+  quote: optional(choice(['"', "'"])),
+  escape: standard(choice(["none", "double", "backslash"]), "none", "none"),
   description: optional(sentence()),
   default: optional(plain(), "none: it must be given"),
 };
@@ -51,9 +57,14 @@ const PARAMETER = {
 const COMMAND = {
   send: required(text({ shortest: 0 })),
   expect: optional(expression(), "no answer is awaited"),
+  lines: optional(integer(1, SERIAL.answerLines), "one line, not in an array"),
+  until: optional(expression()),
+  error: optional(expression()),
   parameters: mapKey(map(PARAMETER_NAME, group(PARAMETER), CONFIGURATION.members)),
   result: optional(text({ longest: 64 }), "the whole line"),
   type: optional(choice(TYPES), "string"),
+  fields: optional(map(PARAMETER_NAME, choice(TYPES), CONFIGURATION.members)),
+  timeout: optional(duration(...ANSWER_TIME), "the device's"),
   summary: optional(sentence()),
 };
 
@@ -96,7 +107,8 @@ export const DEVICE = {
   driver: standard(choice(DRIVER_NAMES), "line", "line"),
   line: section({
     terminator: standard<string>(escapedText(16), LINE_DEFAULTS.terminator),
-    timeout: durationKey(10, 600_000, LINE_DEFAULTS.timeout),
+    timeout: durationKey(...ANSWER_TIME, LINE_DEFAULTS.timeout),
+    separators: standard<string>(punctuation(16), LINE_DEFAULTS.separators, "none"),
   }),
   commands: mapKey(map(MEMBER_NAME, group(COMMAND), CONFIGURATION.members)),
   readings: mapKey(map(MEMBER_NAME, group(READING), CONFIGURATION.members)),

@@ -122,6 +122,11 @@ export function escapedText(longest: number): Shape<string> {
   });
 }
 
+/** Characters that are no letter, digit or space. */
+export function punctuation(longest: number): Shape<string> {
+  return text({ allowed: `1 to ${longest} marks, as ;`, pattern: /^[\p{P}\p{S}]+$/u, longest });
+}
+
 /** A topic of MQTT that one may publish to (MQTT 5.0 §4.7), without an empty level. */
 export function topic(): Shape<string> {
   return text({

@@ -1,6 +1,6 @@
 import type { TetherError } from "../../protocol/errors.ts";
 import type { DeviceProfile } from "../profile.ts";
-import type { DeviceValue, JsonSchema } from "../value.ts";
+import type { DeviceResult, DeviceValue, JsonSchema } from "../value.ts";
 
 /** One command of a device, ready to be offered as a procedure. */
 export interface DriverCommand {
@@ -11,7 +11,7 @@ export interface DriverCommand {
   readonly parameters: { readonly [name: string]: JsonSchema };
   readonly result: JsonSchema;
   /** Runs it on the attached link; the signal's reason is thrown when it aborts. */
-  run(args: { readonly [name: string]: unknown }, signal: AbortSignal): Promise<DeviceValue>;
+  run(args: { readonly [name: string]: unknown }, signal: AbortSignal): Promise<DeviceResult>;
 }
 
 /** What a driver may do on its link. */
@@ -34,6 +34,12 @@ export interface ReadingSink {
 export interface Driver {
   readonly commands: readonly DriverCommand[];
   attach(port: DriverPort): void;
+  /**
+   * Sends one line and gives the line that answers it, in its turn among the commands.
+   *
+   * @throws TetherError `invalid` for a text of several lines, `timeout` when nothing answers
+   */
+  say(text: string, signal: AbortSignal): Promise<string>;
   /** Bytes from the device, valid until this returns. */
   received(bytes: Uint8Array): void;
   /** The link is gone: everyone who waits is told `reason`. */

@@ -1,17 +1,18 @@
 import { asTetherError, TetherError } from "../../protocol/errors.ts";
-import { Exchange } from "../exchange.ts";
-import { LineParser, type LineUnit } from "../framing/lines.ts";
 import type { CommandProfile, DeviceProfile, ReadingProfile } from "../profile.ts";
-import { type DeviceValue, parameterSchema, readValue, shown } from "../value.ts";
+import { type DeviceResult, type DeviceValue, parameterSchema, shown } from "../value.ts";
+import { answerFormat } from "./answer.ts";
 import type { Driver, DriverCommand, DriverPort, ReadingSink } from "./driver.ts";
-import { LinePattern } from "./pattern.ts";
+import { LineTalk } from "./line-talk.ts";
+import { type LineReader, lineTest, valueReader } from "./pattern.ts";
+import { type Poll, pollsOf } from "./poll.ts";
 import { CommandTemplate } from "./template.ts";
 
 /**
  * The driver for boards that speak lines of text: commands and readings are what the profile says.
  *
- * Every line is looked at for readings; one that matches the `expect` of the command that is out is its
- * answer, all others are unsolicited.
+ * Every line is looked at for readings; those that the command that is out awaits are its answer, all others
+ * are unsolicited.
  *
  * @throws TetherError `invalid` naming the command or reading that makes no sense.
  */
@@ -21,14 +22,8 @@ export function createLineDriver(profile: DeviceProfile, readings: ReadingSink):
 
 interface MatchReading {
   readonly name: string;
-  readonly pattern: LinePattern;
-}
-
-interface PolledReading {
-  readonly name: string;
-  readonly command: DriverCommand;
-  readonly every: number;
-  readonly type: ReadingProfile["type"];
+  readonly reader: LineReader<DeviceValue>;
+  readonly matches: (line: string) => boolean;
 }
 
 class LineDriver implements Driver {
@@ -36,8 +31,9 @@ class LineDriver implements Driver {
   readonly #profile: DeviceProfile;
   readonly #sink: ReadingSink;
   readonly #matched: readonly MatchReading[];
-  readonly #polled: readonly PolledReading[];
-  #conversation: Conversation | undefined;
+  readonly #polls: readonly Poll[];
+  #talk: LineTalk | undefined;
+  #timers: NodeJS.Timeout[] = [];
 
   constructor(profile: DeviceProfile, sink: ReadingSink) {
     if (profile.line.terminator === "") throw new TetherError("invalid", "line.terminator is empty");
@@ -46,44 +42,43 @@ class LineDriver implements Driver {
     this.commands = Object.entries(profile.commands).map(([name, command]) =>
       located(`commands.${name}`, () => this.#command(name, command)),
     );
-    const readings = Object.entries(profile.readings);
-    this.#matched = readings.flatMap(([name, reading]) =>
+    this.#matched = Object.entries(profile.readings).flatMap(([name, reading]) =>
       located(`readings.${name}`, () => matched(name, reading)),
     );
-    this.#polled = readings.flatMap(([name, reading]) =>
-      located(`readings.${name}`, () => polled(name, reading, profile, this.commands)),
-    );
+    this.#polls = pollsOf(profile, this.commands, located);
   }
 
   attach(port: DriverPort): void {
-    const parser = new LineParser({ terminator: this.#profile.line.terminator });
-    const exchange = new Exchange<LineUnit>((bytes) => port.write(bytes));
-    this.#conversation = { parser, exchange, timers: [] };
-    for (const reading of this.#polled) this.#conversation.timers.push(this.#poll(reading));
+    this.#talk = new LineTalk(this.#profile.line.terminator, port);
+    for (const poll of this.#polls) this.#timers.push(poll.start(this.#sink));
   }
 
   received(bytes: Uint8Array): void {
-    const conversation = this.#conversation;
-    for (const unit of conversation?.parser.push(bytes) ?? []) {
-      if (unit.kind === "line") this.#readingsIn(unit.text);
-      conversation?.exchange.receive(unit);
-    }
+    this.#talk?.received(bytes, (line) => this.#readingsIn(line));
+  }
+
+  async say(text: string, signal: AbortSignal): Promise<string> {
+    const { timeout } = this.#profile.line;
+    return await this.#attached.say(text, { timeout, isReading: (line) => this.#isReading(line) }, signal);
   }
 
   detach(reason: TetherError): void {
-    const conversation = this.#conversation;
-    this.#conversation = undefined;
-    for (const timer of conversation?.timers ?? []) clearInterval(timer);
-    conversation?.exchange.end(reason);
+    const talk = this.#talk;
+    this.#talk = undefined;
+    for (const timer of this.#timers.splice(0)) clearInterval(timer);
+    talk?.end(reason);
+  }
+
+  get #attached(): LineTalk {
+    if (!this.#talk) throw new TetherError("device-missing", `${this.#profile.name} is not connected`);
+    return this.#talk;
   }
 
   #command(name: string, profile: CommandProfile): DriverCommand {
-    const { expect, result, type } = profile;
-    if (expect === undefined && (result !== undefined || type !== undefined)) {
-      throw new TetherError("invalid", "result and type need an expect that they are taken from");
-    }
-    const template = new CommandTemplate(profile, this.#profile.line.terminator);
-    const pattern = expect === undefined ? undefined : new LinePattern(expect, result, type);
+    const format = answerFormat(profile);
+    const template = new CommandTemplate(profile, this.#profile.line);
+    const timeout = profile.timeout ?? this.#profile.line.timeout;
+    const what = `${this.#profile.name}.${name}`;
     const parameters = Object.entries(profile.parameters).map(([key, schema]) => [
       key,
       parameterSchema(schema),
@@ -92,108 +87,35 @@ class LineDriver implements Driver {
       name,
       summary: profile.summary ?? `Sends ${shown(profile.send)} to ${this.#profile.name}.`,
       parameters: Object.fromEntries(parameters),
-      result: { type: pattern ? (type ?? "string") : "null" },
-      run: (args, signal) => this.#run(`${this.#profile.name}.${name}`, template, pattern, args, signal),
+      result: format?.schema ?? { type: "null" },
+      run: async (args, signal): Promise<DeviceResult> => {
+        const bytes = template.render(args);
+        const answer = format?.begin(what, (line) => this.#isReading(line));
+        return await this.#attached.ask({ bytes, answer, timeout, what }, signal);
+      },
     };
-  }
-
-  async #run(
-    what: string,
-    template: CommandTemplate,
-    pattern: LinePattern | undefined,
-    args: { readonly [name: string]: unknown },
-    signal: AbortSignal,
-  ): Promise<DeviceValue> {
-    const bytes = template.render(args);
-    const exchange = this.#conversation?.exchange;
-    if (!exchange) throw new TetherError("device-missing", `${this.#profile.name} is not connected`);
-    const { timeout } = this.#profile.line;
-    if (!pattern) {
-      const timedOut = () => new TetherError("timeout", `${what}: could not be sent within ${timeout} ms`);
-      await exchange.run<void>({ bytes, timeout, timedOut }, signal);
-      return null;
-    }
-    let other: LineUnit | undefined;
-    const accept = (unit: LineUnit) => {
-      const value = unit.kind === "line" ? pattern.read(unit.text, what) : undefined;
-      if (value !== undefined) return { result: value };
-      if (unit.kind === "noise" || !this.#isReading(unit.text)) other = unit;
-      return undefined;
-    };
-    const timedOut = () => {
-      const cause = other === undefined ? "" : `; ${described(other)} came instead`;
-      const message = `${what}: no answer matching ${pattern.source} within ${timeout} ms${cause}`;
-      return new TetherError("timeout", message);
-    };
-    return await exchange.run({ bytes, timeout, accept, timedOut }, signal);
   }
 
   #isReading(line: string): boolean {
-    return this.#matched.some(({ pattern }) => pattern.matches(line));
+    return this.#matched.some(({ matches }) => matches(line));
   }
 
   #readingsIn(line: string): void {
-    for (const { name, pattern } of this.#matched) {
+    for (const { name, reader } of this.#matched) {
       try {
-        const value = pattern.read(line, name);
+        const value = reader.read(line, name);
         if (value !== undefined) this.#sink.value(name, value);
       } catch (thrown) {
         this.#sink.failed(name, asTetherError(thrown));
       }
     }
   }
-
-  #poll(reading: PolledReading): NodeJS.Timeout {
-    let asking = false;
-    const ask = async () => {
-      if (asking) return;
-      asking = true;
-      try {
-        const value = await reading.command.run({}, new AbortController().signal);
-        const typed =
-          reading.type === undefined ? value : readValue(String(value), reading.type, reading.name);
-        this.#sink.value(reading.name, typed);
-      } catch (thrown) {
-        this.#sink.failed(reading.name, asTetherError(thrown));
-      } finally {
-        asking = false;
-      }
-    };
-    void ask();
-    return setInterval(ask, reading.every);
-  }
-}
-
-/** What belongs to one link. */
-interface Conversation {
-  readonly parser: LineParser;
-  readonly exchange: Exchange<LineUnit>;
-  readonly timers: NodeJS.Timeout[];
 }
 
 function matched(name: string, { source, type }: ReadingProfile): MatchReading[] {
   if (source.kind !== "match") return [];
-  return [{ name, pattern: new LinePattern(source.match, source.result, type) }];
-}
-
-function polled(
-  name: string,
-  { source, type }: ReadingProfile,
-  profile: DeviceProfile,
-  commands: readonly DriverCommand[],
-): PolledReading[] {
-  if (source.kind !== "poll") return [];
-  const command = commands.find((candidate) => candidate.name === source.command);
-  if (!command) throw new TetherError("invalid", `there is no command "${source.command}"`);
-  if (command.result.type === "null") {
-    throw new TetherError("invalid", `command "${source.command}" awaits no answer`);
-  }
-  const parameters = Object.entries(profile.commands[source.command]?.parameters ?? {});
-  const open = parameters.find(([, schema]) => schema.default === undefined);
-  if (open) {
-    throw new TetherError("invalid", `parameter ${open[0]} of command "${source.command}" has no default`);
-  }
-  return [{ name, command, every: source.every, type }];
+  const reader = valueReader(source.match, source.result, type);
+  return [{ name, reader, matches: lineTest(source.match) }];
 }
 
 function located<T>(where: string, make: () => T): T {
@@ -203,11 +125,4 @@ function located<T>(where: string, make: () => T): T {
     const error = asTetherError(thrown);
     throw new TetherError(error.code, `${where}: ${error.message}`, { hint: error.hint, cause: thrown });
   }
-}
-
-function described(unit: LineUnit): string {
-  if (unit.kind === "line") return shown(unit.text);
-  const sample = `(${Buffer.from(unit.sample).toString("hex")})`;
-  if (unit.why === "too-long") return `a line without end ${sample}`;
-  return `what is no UTF-8 text ${sample}, as at a wrong baudRate,`;
 }

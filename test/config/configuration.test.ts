@@ -33,7 +33,7 @@ test("the whole example is read, durations in milliseconds and sizes in bytes", 
       name: "bench",
       port: { kind: "path", path: "/dev/ttyACM0", baudRate: 115_200 },
       driver: "line",
-      line: { terminator: "\n", timeout: 2_000 },
+      line: { terminator: "\n", timeout: 2_000, separators: "" },
       commands: {
         led: {
           send: "LED {state}",
@@ -175,4 +175,45 @@ test("every driver and simulation of the bridge can be named", () => {
       assert.deepEqual(checkConfiguration(text, known, surroundings).mistakes, [], text);
     }
   }
+});
+
+test("several lines of answer, fields, quotes and polled fields reach the device's profile", () => {
+  const text = `devices:
+  - name: modem
+    serial: { simulate: bench }
+    line: { separators: ";" }
+    commands:
+      join:
+        send: "JOIN {ssid}"
+        until: "^OK$"
+        error: "^ERROR"
+        timeout: 10s
+        parameters: { ssid: { quote: '"', escape: backslash } }
+      climate: { send: "C?", expect: "^(?<t>.)(?<h>.)$", fields: { t: number, h: integer } }
+      log: { send: LOG, lines: 3 }
+    readings:
+      humidity: { command: climate, result: h }
+`;
+  assert.deepEqual(mistakesOf(text), []);
+  const modem = JSON.parse(JSON.stringify(check(text).configuration?.devices[0]));
+  assert.deepEqual(modem.line, { terminator: "\n", timeout: 2_000, separators: ";" });
+  assert.deepEqual(modem.commands, {
+    join: {
+      send: "JOIN {ssid}",
+      until: "^OK$",
+      error: "^ERROR",
+      timeout: 10_000,
+      parameters: { ssid: { type: "string", quote: '"', escape: "backslash" } },
+    },
+    climate: {
+      send: "C?",
+      expect: "^(?<t>.)(?<h>.)$",
+      fields: { t: "number", h: "integer" },
+      parameters: {},
+    },
+    log: { send: "LOG", lines: 3, parameters: {} },
+  });
+  assert.deepEqual(modem.readings, {
+    humidity: { source: { kind: "poll", command: "climate", every: 10_000, field: "h" } },
+  });
 });

@@ -312,6 +312,50 @@ const MISTAKES: readonly (readonly [string, readonly string[]])[] = [
     ["5:21: devices[0].commands.c.type is given without expect, allowed: only with expect"],
   ],
   [
+    command("send: A, lines: 2, until: x"),
+    ["5:31: devices[0].commands.c.until does not go with lines, allowed: either of the two"],
+  ],
+  [
+    command('send: A, expect: "(?<n>.)", fields: { n: integer }, type: integer'),
+    ["5:64: devices[0].commands.c.type does not go with fields, allowed: either of the two"],
+  ],
+  [
+    command('send: A, expect: "(?<n>.)", fields: { m: integer }'),
+    ['5:53: devices[0].commands.c.fields.m is "m", no named group of expect, allowed: n'],
+  ],
+  [
+    command("send: A, until: x, fields: { m: integer }"),
+    ["5:31: devices[0].commands.c.fields is given without expect, allowed: only with expect"],
+  ],
+  [
+    command("send: A, error: x"),
+    ["5:21: devices[0].commands.c.error awaits no answer, allowed: only with expect, lines or until"],
+  ],
+  [
+    command('send: "{x}", parameters: { x: { escape: double } }'),
+    ["5:44: devices[0].commands.c.parameters.x.escape is given without quote, allowed: only with quote"],
+  ],
+  [
+    command('send: "{x}", parameters: { x: { type: integer, quote: \'"\' } }'),
+    ["5:59: devices[0].commands.c.parameters.x.quote does not go with type integer, allowed: type string"],
+  ],
+  [
+    device("    line: { separators: a }\n"),
+    ['4:25: devices[0].line.separators is "a", allowed: 1 to 16 marks, as ;'],
+  ],
+  [
+    device("    commands: { c: { send: A, lines: 2 } }\n    readings: { r: { command: c } }\n"),
+    [
+      '5:31: devices[0].readings.r.command is "c", which is answered by several lines, allowed: a command without lines and until',
+    ],
+  ],
+  [
+    device(
+      '    commands: { c: { send: A, expect: "(?<n>.)", fields: { n: integer } } }\n    readings: { r: { command: c } }\n',
+    ),
+    ["5:20: devices[0].readings.r has no result, allowed: one of the fields n"],
+  ],
+  [
     command('send: "{x}", parameters: { x: { type: int } }'),
     [
       '5:50: devices[0].commands.c.parameters.x.type is "int", allowed: one of integer number string boolean; nearest: integer',
@@ -376,7 +420,9 @@ const MISTAKES: readonly (readonly [string, readonly string[]])[] = [
   ],
   [
     reading("command: c, result: v"),
-    ["9:24: devices[0].readings.r.result is given without match, allowed: only with match"],
+    [
+      "9:24: devices[0].readings.r.result does not go with a command without fields, allowed: with match, or a command with fields",
+    ],
   ],
   [
     reading("match: x, result: v"),

@@ -6,7 +6,7 @@ export function benchProfile(port: PortChoice, changes: Partial<DeviceProfile> =
     name: "bench",
     port,
     driver: "line",
-    line: { terminator: "\n", timeout: 2_000 },
+    line: { terminator: "\n", timeout: 2_000, separators: "" },
     commands: {
       ping: { send: "PING", expect: "^PONG$", parameters: {} },
       led: {

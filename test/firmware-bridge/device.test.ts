@@ -48,7 +48,7 @@ test("device: the simulated bench is ready after start and does what the board d
 });
 
 test("device: an error of the board shows in the timeout", async (t) => {
-  const device = createDevice(t, { ...SIMULATED, line: { terminator: "\n", timeout: 50 } });
+  const device = createDevice(t, { ...SIMULATED, line: { ...SIMULATED.line, timeout: 50 } });
   await device.start();
   await assert.rejects(call(device, "led", { state: 7 }), {
     code: "timeout",

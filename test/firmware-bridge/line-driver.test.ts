@@ -1,43 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createDriver, DRIVERS } from "../../firmware-bridge/drivers/index.ts";
-import type { CommandProfile, DeviceProfile, DeviceValue } from "../../firmware-bridge/index.ts";
+import type {
+  CommandProfile,
+  DeviceProfile,
+  DeviceValue,
+  ParameterProfile,
+} from "../../firmware-bridge/index.ts";
+import type { LineSettings } from "../../firmware-bridge/profile.ts";
 import { TetherError } from "../../protocol/errors.ts";
 import { benchProfile } from "./bench-profile.ts";
+import { attach, profileOf } from "./line-peer.ts";
 import { until } from "./until.ts";
-
-type Answers = (line: string) => string | Uint8Array;
-
-/** A driver on a port that answers each line as `answers` says. */
-function attach(profile: DeviceProfile, answers: Answers) {
-  const written: string[] = [];
-  const values: [string, DeviceValue][] = [];
-  const failures: [string, TetherError][] = [];
-  const driver = createDriver(profile, {
-    value: (name, value) => values.push([name, value]),
-    failed: (name, error) => failures.push([name, error]),
-  });
-  driver.attach({
-    async write(bytes) {
-      const text = Buffer.from(bytes).toString();
-      written.push(text);
-      queueMicrotask(() => driver.received(Buffer.from(answers(text))));
-    },
-  });
-  const run = async (name: string, args: { readonly [name: string]: unknown } = {}) => {
-    const command = driver.commands.find((candidate) => candidate.name === name);
-    assert.ok(command, name);
-    return await command.run(args, new AbortController().signal);
-  };
-  return { driver, run, written, values, failures };
-}
-
-function profileOf(command: Partial<CommandProfile>, changes: Partial<DeviceProfile> = {}): DeviceProfile {
-  return benchProfile(
-    { kind: "simulate", what: "bench" },
-    { commands: { x: { send: "X", parameters: {}, ...command } }, readings: {}, ...changes },
-  );
-}
 
 const CONVERSIONS: readonly [type: CommandProfile["type"], came: string, value: DeviceValue | undefined][] = [
   ["integer", "42", 42],
@@ -96,12 +70,67 @@ for (const [what, text] of [
 ] as const) {
   test(`line driver: ${what} in a text parameter is invalid, and nothing is sent`, async () => {
     const command: CommandProfile = { send: "SAY {text}", parameters: { text: { type: "string" } } };
-    const line = { terminator: ";", timeout: 100 };
+    const line = { terminator: ";", timeout: 100, separators: "" };
     const { run, written } = attach(profileOf(command, { line }), () => "");
     await assert.rejects(run("x", { text }), { code: "invalid", message: /parameter text / });
     assert.deepEqual(written, []);
   });
 }
+
+const SMUGGLERS: readonly [
+  what: string,
+  parameter: ParameterProfile,
+  line: Partial<LineSettings>,
+  text: string,
+  written: string | RegExp,
+][] = [
+  ["a separator in a bare text", { type: "string" }, { separators: ";" }, "a;LED 1", /holds ;/],
+  ["a separator in quotes", { type: "string", quote: '"' }, { separators: ";" }, "a;b", 'SAY "a;b"!\n'],
+  ["a quote", { type: "string", quote: '"' }, {}, 'a" LED 1', /holds " or a backslash/],
+  ["a backslash", { type: "string", quote: '"' }, {}, "a\\", /holds " or a backslash/],
+  ["a quote, doubled", { type: "string", quote: "'", escape: "double" }, {}, "it's", "SAY 'it''s'!\n"],
+  [
+    "a quote after a backslash",
+    { type: "string", quote: '"', escape: "backslash" },
+    {},
+    'a\\"b',
+    'SAY "a\\\\\\"b"!\n',
+  ],
+  ["a newline in quotes", { type: "string", quote: '"', escape: "double" }, {}, "a\nb", /control character/],
+  [
+    "a terminator made with its neighbour",
+    { type: "string" },
+    { terminator: "end!" },
+    "end",
+    /line terminator/,
+  ],
+  ["a terminator made with the terminator", { type: "string" }, { terminator: "!!" }, "x", /line terminator/],
+];
+
+for (const [what, parameter, line, text, expected] of SMUGGLERS) {
+  const refused = expected instanceof RegExp;
+  test(`line driver: ${what} is ${refused ? "refused" : "sent safely"}`, async () => {
+    const command: CommandProfile = { send: "SAY {text}!", parameters: { text: parameter } };
+    const settings = { terminator: "\n", timeout: 100, separators: "", ...line };
+    const { run, written } = attach(profileOf(command, { line: settings }), () => "");
+    if (refused) await assert.rejects(run("x", { text }), { code: "invalid", message: expected });
+    else await run("x", { text });
+    assert.deepEqual(written, refused ? [] : [expected]);
+  });
+}
+
+test("line driver: a line said by hand waits its turn and gets the next line that is no reading", async () => {
+  const peer = attach(profileOf({ expect: "^OK" }), (line) => (line === "X\n" ? "OK\n" : "BTN 1\nhello\n"));
+  const { signal } = new AbortController();
+  const command = peer.run("x");
+  const said = peer.driver.say("ID?", signal);
+  assert.deepEqual(peer.written, ["X\n"]);
+  assert.deepEqual([await command, await said], ["OK", "hello"]);
+  for (const text of ["a\nLED 1", "a\rLED 1"]) {
+    await assert.rejects(peer.driver.say(text, signal), { code: "invalid" });
+  }
+  assert.deepEqual(peer.written, ["X\n", "ID?\n"]);
+});
 
 test("line driver: an argument of another type is invalid", async () => {
   const command: CommandProfile = { send: "N {n}", parameters: { n: { type: "integer" } } };
@@ -115,7 +144,7 @@ test("line driver: an argument of another type is invalid", async () => {
 
 test("line driver: a timeout says what came instead", async () => {
   const changes: Partial<DeviceProfile> = {
-    line: { terminator: "\n", timeout: 20 },
+    line: { terminator: "\n", timeout: 20, separators: "" },
     readings: { button: { source: { kind: "match", match: "^BTN" } } },
   };
   const cases: [came: string | Uint8Array, message: RegExp][] = [
@@ -189,7 +218,11 @@ const MISTAKES: readonly [what: string, profile: DeviceProfile, message: RegExp]
     profileOf({ parameters: { n: { type: "integer" } } }),
     /^commands\.x: .*\{n\}/,
   ],
-  ["an empty terminator", profileOf({}, { line: { terminator: "", timeout: 1 } }), /terminator/],
+  [
+    "an empty terminator",
+    profileOf({}, { line: { terminator: "", timeout: 1, separators: "" } }),
+    /terminator/,
+  ],
   [
     "a poll of no command",
     profileOf({}, { readings: { r: { source: { kind: "poll", command: "y", every: 1000 } } } }),

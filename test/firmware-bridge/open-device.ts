@@ -2,8 +2,8 @@ import type { TestContext } from "node:test";
 import {
   Device,
   type DeviceProfile,
+  type DeviceResult,
   type DeviceState,
-  type DeviceValue,
 } from "../../firmware-bridge/index.ts";
 import type { Port } from "../../firmware-bridge/port.ts";
 import { until } from "./until.ts";
@@ -22,7 +22,7 @@ export async function call(
   name: string,
   args: { readonly [name: string]: unknown } = {},
   signal: AbortSignal = new AbortController().signal,
-): Promise<DeviceValue> {
+): Promise<DeviceResult> {
   const command = device.commands.find((candidate) => candidate.name === name);
   if (!command) throw new Error(`the test's profile has no command ${name}`);
   return await command.run(args, signal);
