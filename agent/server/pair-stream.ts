@@ -24,8 +24,12 @@ export function servePairing(
     onDocument(text) {
       if (asked) return;
       asked = true;
-      pair(text, peer, services, onPaired).then(
-        (answer) => stream.sendDocument(JSON.stringify(answer), true),
+      pair(text, peer, services).then(
+        ({ controller, answer }) => {
+          stream.sendDocument(JSON.stringify(answer), true);
+          // The answer is on its way: this may end the session that brought the request.
+          onPaired(controller);
+        },
         (thrown) => {
           const error = asTetherError(thrown);
           const { address, key } = peer;
@@ -42,12 +46,7 @@ export function servePairing(
   };
 }
 
-async function pair(
-  text: string,
-  peer: Peer,
-  services: Services,
-  onPaired: (controller: PairedController) => void,
-) {
+async function pair(text: string, peer: Peer, services: Services) {
   const { proof, label } = readRequest(text);
   if (peer.key === undefined) throw new TetherError("unauthorized", "pairing needs a key; none was shown");
   const { identity, pairing, controllers, log } = services;
@@ -69,13 +68,13 @@ async function pair(
     fingerprint: controller.fingerprint,
     address: peer.address,
   });
-  onPaired(controller);
-  return {
+  const answer = {
     proof: accepted.agentProof.toString("base64"),
     label: controller.label,
     role: controller.role,
     agent: { id: identity.id, ...services.facts() },
   };
+  return { controller, answer };
 }
 
 function readRequest(text: string): { proof: Buffer; label: string } {
