@@ -11,7 +11,7 @@ import {
 import { type Configuration, type Known, loadConfiguration, needsRestart } from "./config/index.ts";
 import { type OwnerActs, ownerProcedures } from "./control/procedures.ts";
 import { ControlServer } from "./control/server.ts";
-import { DeviceDesk } from "./devices/desk.ts";
+import { DeviceDesk } from "./devices/index.ts";
 import { Discovery } from "./discovery/index.ts";
 import { Controllers, loadAgentIdentity, lockState, PairingDesk, StateFolder } from "./identity/index.ts";
 import type { Log, LogFacts } from "./log.ts";
@@ -138,7 +138,17 @@ export class Agent {
     const listener = new Listener({
       ...this.#configuration.listen,
       limits: { ...this.#configuration.limits, unpaired: CONNECTIONS.unpaired },
-      services: { identity, log, refusals: new Refusals(log), registry, controllers, pairing, calls, facts },
+      services: {
+        identity,
+        log,
+        refusals: new Refusals(log),
+        registry,
+        controllers,
+        pairing,
+        calls,
+        devices: desk,
+        facts,
+      },
     });
     await listener.start();
     this.#undo.push(() => listener.stop(AbortSignal.timeout(FINISH_WITHIN)));

@@ -58,6 +58,8 @@ export class Device {
   readonly #readings: Map<string, Reading>;
   readonly #conditionListeners: Listeners<DeviceCondition>;
   readonly #readingListeners: Listeners<Reading>;
+  /** Readings of which the log has said that they fail. */
+  readonly #failing = new Set<string>();
   #condition: DeviceCondition = { state: "opening", reason: "not opened yet" };
   #path: string | undefined;
   #life: { readonly controller: AbortController; readonly done: Promise<void> } | undefined;
@@ -150,25 +152,36 @@ export class Device {
   }
 
   async #keepOpen(signal: AbortSignal, tried: () => void): Promise<void> {
+    let pause: number = SERIAL.firstReopen;
     while (!signal.aborted) {
+      let wasReady = false;
       try {
-        await this.#openUntilLost(signal, tried);
+        wasReady = await this.#openUntilLost(signal, tried);
       } catch (thrown) {
         if (!signal.aborted) this.#refused(asTetherError(thrown));
       }
       tried();
-      const interval = this.state === "missing" ? this.#port.interval : SERIAL.retryInterval;
-      await delay(interval, undefined, { signal }).catch(() => {});
+      // A board that resets its USB is back at once; one that was unplugged is looked for at leisure.
+      if (wasReady) pause = SERIAL.firstReopen;
+      const missing = this.state === "missing";
+      await delay(missing ? Math.min(pause, this.#port.interval) : SERIAL.retryInterval, undefined, {
+        signal,
+      }).catch(() => {});
+      pause *= 2;
     }
     this.#become({ state: "missing", reason: "the device has been stopped" });
   }
 
-  /** Opens once; resolves when the link has ended or the signal aborts, throws when it cannot be opened. */
-  async #openUntilLost(signal: AbortSignal, tried: () => void): Promise<void> {
+  /**
+   * Opens once; resolves when the link has ended or the signal aborts, with whether it was ready. Throws when it
+   * cannot be opened.
+   */
+  async #openUntilLost(signal: AbortSignal, tried: () => void): Promise<boolean> {
     this.#path = await this.#port.locate(signal);
     // A port that stays busy or broken would otherwise flicker at every try.
     if (this.state === "missing") this.#become({ state: "opening", reason: "the port is there again" });
     let lost = false;
+    let ready = false;
     let over = () => {};
     const end = new Promise<void>((resolve) => {
       over = resolve;
@@ -187,6 +200,7 @@ export class Device {
       if (!lost && !signal.aborted) {
         this.#driver.attach(link);
         this.#become({ state: "ready" });
+        ready = true;
         tried();
         await end;
       }
@@ -195,6 +209,7 @@ export class Device {
       signal.removeEventListener("abort", over);
       await link.close();
     }
+    return ready;
   }
 
   #refused({ code, message }: TetherError): void {
@@ -223,7 +238,22 @@ export class Device {
     const { error: _old, ...known } = this.#readings.get(name) ?? { name, type: "string" };
     const reading = { ...known, ...change };
     this.#readings.set(name, reading);
+    this.#reportFailing(name, change.error);
     this.#readingListeners.emit(reading);
+  }
+
+  /** Says once that a reading fails, and once that it is back, however often it is polled. */
+  #reportFailing(name: string, error: TetherError | undefined): void {
+    const facts = { device: this.name, reading: name };
+    if (error === undefined) {
+      if (!this.#failing.delete(name)) return;
+      this.#log.info("reading-back", `reading ${this.name}.${name} has values again`, facts);
+    } else if (this.state === "ready" && !this.#failing.has(name)) {
+      // While it is not ready, the state has said why.
+      this.#failing.add(name);
+      const message = `reading ${this.name}.${name} fails: ${error.message}`;
+      this.#log.warn("reading-failed", message, { ...facts, code: error.code });
+    }
   }
 }
 

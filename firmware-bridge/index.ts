@@ -13,5 +13,6 @@ export {
   SERIAL_DEFAULTS,
   type ValueSchema,
 } from "./profile.ts";
+export { type LineToSend, sendLine, serialPath } from "./send-line.ts";
 export { SIMULATIONS } from "./simulate/index.ts";
 export type { DeviceRecord, DeviceResult, DeviceValue, JsonSchema } from "./value.ts";

@@ -1,4 +1,5 @@
 export * from "./addresses.ts";
+export * from "./bounded-ring.ts";
 export * from "./certificate.ts";
 export * from "./discovery.ts";
 export * from "./errors.ts";

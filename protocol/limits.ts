@@ -272,7 +272,9 @@ export const SERIAL = {
   unit: 64 * KiB,
   /** Exchanges waiting for one device. */
   queuedExchanges: 256,
-  /** Milliseconds between two looks for a port that is not there. */
+  /** Milliseconds after which a port that has gone is first looked for; each pause is twice the last. */
+  firstReopen: 25,
+  /** Milliseconds between two looks for a port that is not there, at most. */
   reopenInterval: 500,
   /** Milliseconds a device has to answer unless its configuration says otherwise. */
   answerTimeout: 2_000,
@@ -289,6 +291,16 @@ export const SERIAL = {
   lateAnswer: 1_000,
   /** Bytes of a line or packet that are kept to show what came. */
   sample: 64,
+} as const;
+
+/** Watching devices. */
+export const WATCH = {
+  /** Changes kept for a watcher that is too slow for them; beyond that it loses the oldest. */
+  changes: 1_024,
+  /** Readings that one watcher may name: as many as a device has. */
+  readings: 256,
+  /** Milliseconds that a watcher tries to come back for after its connection was lost. */
+  reconnect: 15_000,
 } as const;
 
 /** The agent's configuration file. */

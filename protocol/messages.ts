@@ -48,6 +48,10 @@ export const STREAM = {
   call: 2,
   /** The agent's log: what it kept, and with `follow` what comes. */
   logs: 3,
+  /** Files, one way: a JSON request, records in DATA from the sender, JSON reports from the receiver. */
+  files: 4,
+  /** The readings and the state of a device: a JSON request, then a document for every change. */
+  watch: 5,
 } as const;
 
 /** Name of a stream kind. */

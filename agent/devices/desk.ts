@@ -4,6 +4,7 @@ import { asTetherError, type JsonObject, type JsonValue } from "../../protocol/i
 import type { Log } from "../log.ts";
 import type { Procedure, Registry } from "../procedures/index.ts";
 import type { DeclaredEvent, DeviceDescription, DeviceFacts, ReadingEvent, StateEvent } from "./facts.ts";
+import { deskProcedures } from "./procedures.ts";
 
 interface Place {
   readonly profile: DeviceProfile;
@@ -15,6 +16,7 @@ export class DeviceDesk {
   readonly #registry: Registry;
   readonly #log: Log;
   readonly #places = new Map<string, Place>();
+  #offered: Procedure[] = [];
   readonly #readingListeners: Listeners<ReadingEvent>;
   readonly #stateListeners: Listeners<StateEvent>;
   readonly #declaredListeners: Listeners<DeclaredEvent>;
@@ -32,17 +34,14 @@ export class DeviceDesk {
     this.#declaredListeners = new Listeners(report);
   }
 
-  /** Offers `devices.list`. */
+  /** Offers `devices.list` and the procedures of the serial ports. */
   start(): void {
-    this.#registry.add({
-      name: "devices.list",
-      summary: "Lists the hardware on the agent's serial ports.",
-      parameters: {},
-      result: { type: "array", items: { type: "object" } },
-      role: "viewer",
-      retryable: true,
-      run: () => this.list(),
+    this.#offered = deskProcedures({
+      list: () => this.list(),
+      device: (name) => this.#places.get(name)?.device,
+      log: this.#log,
     });
+    for (const procedure of this.#offered) this.#registry.add(procedure);
   }
 
   /** The devices as they stand, in the configuration's order. */
@@ -122,7 +121,7 @@ export class DeviceDesk {
   async stop(): Promise<void> {
     await Promise.all([...this.#places.values()].map((place) => this.#remove(place)));
     this.#places.clear();
-    this.#registry.remove("devices.list");
+    for (const { name } of this.#offered.splice(0)) this.#registry.remove(name);
   }
 
   #create(profile: DeviceProfile): Place | undefined {

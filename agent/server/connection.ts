@@ -18,6 +18,7 @@ import { serveLogs } from "./log-stream.ts";
 import { servePairing } from "./pair-stream.ts";
 import type { Peer } from "./peer.ts";
 import type { Services } from "./services.ts";
+import { serveWatch } from "./watch-stream.ts";
 
 /** Characters of a reason for the log. */
 const LONGEST_REASON = 300;
@@ -54,6 +55,13 @@ const SERVERS: { readonly [kind in StreamName]: StreamServer } = {
     serve(stream, connection) {
       connection.goesOn(stream);
       serveLogs(stream, connection.services.log);
+    },
+  },
+  watch: {
+    needs: "viewer",
+    serve(stream, connection) {
+      connection.goesOn(stream);
+      serveWatch(stream, connection.services.devices);
     },
   },
 };

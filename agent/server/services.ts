@@ -1,4 +1,5 @@
 import type { Identity } from "../../protocol/index.ts";
+import type { DeviceDesk } from "../devices/index.ts";
 import type { Controllers, PairingDesk } from "../identity/index.ts";
 import type { Log } from "../log.ts";
 import type { Registry } from "../procedures/index.ts";
@@ -15,6 +16,7 @@ export interface Services {
   readonly controllers: Controllers;
   readonly pairing: PairingDesk;
   readonly calls: CallGate;
+  readonly devices: DeviceDesk;
   /** How the agent calls itself now: both may change when the configuration is read again. */
   readonly facts: () => { readonly name: string; readonly tags: readonly string[] };
 }

@@ -1,6 +1,7 @@
 import { TetherError } from "../../protocol/errors.ts";
 import type { PortChoice } from "../profile.ts";
 import { loadSerialPort } from "./serialport.ts";
+import { sysfsPorts } from "./sysfs-ports.ts";
 
 /** A serial port of this machine; what the hardware does not say is left out. */
 export interface PortFacts {
@@ -14,36 +15,35 @@ export interface PortFacts {
 }
 
 /**
- * The serial ports of this machine, by path. Pseudo-terminals are never among them.
+ * The serial ports of this machine, by path: from udev, and where there is none from the kernel.
+ * Pseudo-terminals are never among them.
  *
  * @throws TetherError `device-failed` when the system cannot say, or the signal's reason.
  */
 export async function listPorts(signal?: AbortSignal): Promise<PortFacts[]> {
   signal?.throwIfAborted();
+  const found = await udevPorts();
+  signal?.throwIfAborted();
+  return found.sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+async function udevPorts(): Promise<PortFacts[]> {
   const binding = await loadSerialPort();
   let found: Awaited<ReturnType<typeof binding.list>>;
   try {
     found = await binding.list();
   } catch (thrown) {
-    if ((thrown as NodeJS.ErrnoException).code === "ENOENT") {
-      throw new TetherError("device-failed", "the serial ports cannot be listed: udevadm is not installed", {
-        hint: "sudo apt install udev",
-        cause: thrown,
-      });
-    }
+    if ((thrown as NodeJS.ErrnoException).code === "ENOENT") return await sysfsPorts();
     const reason = thrown instanceof Error ? thrown.message : String(thrown);
     throw new TetherError("device-failed", `the serial ports cannot be listed: ${reason}`, { cause: thrown });
   }
-  signal?.throwIfAborted();
-  return found
-    .map(({ path, manufacturer, serialNumber, vendorId, productId }) => ({
-      path,
-      ...(manufacturer ? { manufacturer } : {}),
-      ...(serialNumber ? { serialNumber } : {}),
-      ...(vendorId ? { vendorId: usbId(vendorId) } : {}),
-      ...(productId ? { productId: usbId(productId) } : {}),
-    }))
-    .sort((a, b) => (a.path < b.path ? -1 : 1));
+  return found.map(({ path, manufacturer, serialNumber, vendorId, productId }) => ({
+    path,
+    ...(manufacturer ? { manufacturer } : {}),
+    ...(serialNumber ? { serialNumber } : {}),
+    ...(vendorId ? { vendorId: usbId(vendorId) } : {}),
+    ...(productId ? { productId: usbId(productId) } : {}),
+  }));
 }
 
 /**
