@@ -15,6 +15,7 @@ import { DeviceDesk } from "./devices/index.ts";
 import { Discovery } from "./discovery/index.ts";
 import { Controllers, loadAgentIdentity, lockState, PairingDesk, StateFolder } from "./identity/index.ts";
 import type { Log, LogFacts } from "./log.ts";
+import { MqttService } from "./mqtt/index.ts";
 import { builtinProcedures, Registry } from "./procedures/index.ts";
 import { CallGate, Listener, Refusals } from "./server/index.ts";
 
@@ -135,13 +136,14 @@ export class Agent {
 
     const calls = new CallGate(this.#configuration.limits.queuedCalls);
     const pairing = new PairingDesk();
+    const refusals = new Refusals(log);
     const listener = new Listener({
       ...this.#configuration.listen,
       limits: { ...this.#configuration.limits, unpaired: CONNECTIONS.unpaired },
       services: {
         identity,
         log,
-        refusals: new Refusals(log),
+        refusals,
         registry,
         controllers,
         pairing,
@@ -153,7 +155,8 @@ export class Agent {
     await listener.start();
     this.#undo.push(() => listener.stop(AbortSignal.timeout(FINISH_WITHIN)));
 
-    const acts = this.#ownerActs({ identity, controllers, pairing, listener, desk });
+    const mqtt = new MqttService({ log, refusals, registry, calls, desk });
+    const acts = this.#ownerActs({ identity, controllers, pairing, listener, desk, mqtt });
     const ownerRegistry = new Registry();
     for (const procedure of ownerProcedures(acts)) ownerRegistry.add(procedure);
     const control = new ControlServer(statePath, ownerRegistry);
@@ -161,6 +164,8 @@ export class Agent {
     this.#undo.push(() => control.stop());
 
     await desk.declare(this.#configuration.devices);
+    this.#undo.push(() => mqtt.stop());
+    await mqtt.configure(this.#configuration.mqtt, { ...agentFacts });
     const discovery = new Discovery({
       identity,
       service: () => listener.address,
@@ -173,6 +178,7 @@ export class Agent {
       listener.setLimits({ ...next.limits, unpaired: CONNECTIONS.unpaired });
       calls.setLimit(next.limits.queuedCalls);
       await desk.declare(next.devices);
+      await mqtt.configure(next.mqtt, { ...agentFacts });
       await discovery.apply(next).catch((thrown: unknown) => {
         const error = asTetherError(thrown);
         log.error("discovery-failed", `discovery stays as it was: ${error.message}`, { code: error.code });
@@ -196,8 +202,9 @@ export class Agent {
     readonly pairing: PairingDesk;
     readonly listener: Listener;
     readonly desk: DeviceDesk;
+    readonly mqtt: MqttService;
   }): OwnerActs {
-    const { identity, controllers, pairing, listener, desk } = rooms;
+    const { identity, controllers, pairing, listener, desk, mqtt } = rooms;
     const { log } = this.#options;
     return {
       issueCode: (wish) => {
@@ -220,7 +227,7 @@ export class Agent {
         listen: [{ ...listener.address }],
         gateways: [],
         devices: desk.list().map(({ name, driver, state }) => ({ name, driver, state })),
-        mqtt: null,
+        mqtt: mqtt.status,
         controllers: controllers.list().length,
         sessions: [...listener.sessions().values()].reduce((sum, count) => sum + count, 0),
       }),

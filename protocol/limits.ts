@@ -391,9 +391,8 @@ export const MQTT = {
   sweep: 5_000,
   /** Milliseconds for the last messages and the goodbye. */
   farewell: 1_000,
-  /** Log lines about calls in a while, and the milliseconds of the while. */
-  reports: 10,
-  reportsWindow: 60_000,
+  /** Reasons that are told of one time without a connection. */
+  reasons: 10,
   /** Bytes of the file that holds the password. */
   passwordFile: 64 * KiB,
   /** What the embedded broker bears: connections, bytes of a packet, milliseconds for a CONNECT. */

@@ -1,0 +1,2 @@
+export { MqttService } from "./service.ts";
+export type { MqttServices, MqttState } from "./session.ts";
