@@ -13,10 +13,11 @@ import { type OwnerActs, ownerProcedures } from "./control/procedures.ts";
 import { ControlServer } from "./control/server.ts";
 import { DeviceDesk } from "./devices/index.ts";
 import { Discovery } from "./discovery/index.ts";
+import { Files } from "./files/index.ts";
 import { Controllers, loadAgentIdentity, lockState, PairingDesk, StateFolder } from "./identity/index.ts";
 import type { Log, LogFacts } from "./log.ts";
 import { MqttService } from "./mqtt/index.ts";
-import { builtinProcedures, Registry } from "./procedures/index.ts";
+import { builtinProcedures, filesProcedures, Registry } from "./procedures/index.ts";
 import { CallGate, Listener, Refusals } from "./server/index.ts";
 
 /** Milliseconds that calls in flight get to finish when the agent stops. */
@@ -130,6 +131,11 @@ export class Agent {
     };
     for (const procedure of builtinProcedures(agentFacts, registry)) registry.add(procedure);
 
+    const files = new Files(this.#configuration.files.root, this.#configuration.files.quota);
+    files.start();
+    this.#undo.push(() => files.stop());
+    for (const procedure of filesProcedures(files)) registry.add(procedure);
+
     const desk = new DeviceDesk({ registry, log });
     desk.start();
     this.#undo.push(() => desk.stop());
@@ -148,6 +154,7 @@ export class Agent {
         controllers,
         pairing,
         calls,
+        files,
         devices: desk,
         facts,
       },
@@ -177,6 +184,7 @@ export class Agent {
     this.#reload = async (next) => {
       listener.setLimits({ ...next.limits, unpaired: CONNECTIONS.unpaired });
       calls.setLimit(next.limits.queuedCalls);
+      files.room.setLimit(next.files.quota);
       await desk.declare(next.devices);
       await mqtt.configure(next.mqtt, { ...agentFacts });
       await discovery.apply(next).catch((thrown: unknown) => {

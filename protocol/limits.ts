@@ -407,3 +407,44 @@ export const MQTT = {
   /** Retained messages that its clients may leave there. */
   brokerRetained: 2_000,
 } as const;
+
+/** Gateways. What the owner may set for each one has its default in the configuration's table. */
+export const GATEWAYS = {
+  /** Bytes read ahead of the request that is being answered, on one connection. */
+  readAhead: 64 * KiB,
+  /** Bytes of unfinished requests in all connections of a gateway; one of its `requestBytes` fits always. */
+  unfinishedRequests: 64 * MiB,
+  /** Bytes of answers that wait in all connections of a gateway for clients that do not read. */
+  waitingAnswers: 128 * MiB,
+  /** Milliseconds that a client gets to read the last words. */
+  farewell: 1_000,
+  /** Looks for silent connections within one time of silence. */
+  idleLooks: 8,
+  /** Connections that wait to be accepted; the kernel may allow fewer (listen(2)). */
+  backlog: 4_096,
+  /** Milliseconds between two tries to open a gateway that cannot be opened, such as a port in use. */
+  retryInterval: 5_000,
+  /** Milliseconds that calls in flight get when a gateway is taken out of the configuration. */
+  finishWithin: 2_000,
+  /** Connections ended for what they asked at once; beyond it they are dropped without a word. */
+  linger: 256,
+  /** Bytes of a datagram's payload over IPv4, which also fits IPv6. */
+  datagram: 65_507,
+  /** How many times the bytes of a datagram its answer may have, headers counted: little enough that nobody forges addresses for it. */
+  amplification: 4,
+  /** Bytes of an IPv4 and a UDP header, without options. */
+  datagramHeaders: 28,
+  /** Datagrams a second that one address is answered (a /64 of IPv6), and addresses remembered for it. */
+  datagramsPerAddress: 1_000,
+  addressesTracked: 1_024,
+  /** Bytes of answers waiting for the network in one UDP gateway; more are dropped, as the network does. */
+  queuedDatagrams: 4 * MiB,
+  /** Bytes of an HTTP request's head. */
+  httpHead: 16 * KiB,
+  /** Milliseconds for an HTTP request's head, and for a TLS handshake. */
+  httpHeadTime: 10_000,
+  /** Milliseconds between two looks for HTTP requests that take too long. */
+  httpLooks: 1_000,
+  /** Bearer tokens of one agent. */
+  tokens: 1_000,
+} as const;

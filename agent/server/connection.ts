@@ -14,6 +14,7 @@ import {
 import type { PairedController } from "../identity/index.ts";
 import type { Caller } from "../procedures/index.ts";
 import { serveCalls } from "./call-stream.ts";
+import { serveFiles } from "./file-stream.ts";
 import { serveLogs } from "./log-stream.ts";
 import { servePairing } from "./pair-stream.ts";
 import type { Peer } from "./peer.ts";
@@ -50,6 +51,11 @@ const SERVERS: { readonly [kind in StreamName]: StreamServer } = {
   },
   // Each procedure says which role it needs.
   call: { needs: "viewer", serve: (stream, { caller, services }) => serveCalls(stream, caller, services) },
+  // Writing needs more, and is checked there.
+  files: {
+    needs: "viewer",
+    serve: (stream, { caller, services }) => serveFiles(stream, caller, services.files, services.log),
+  },
   logs: {
     needs: "admin",
     serve(stream, connection) {

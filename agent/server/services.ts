@@ -1,5 +1,6 @@
 import type { Identity } from "../../protocol/index.ts";
 import type { DeviceDesk } from "../devices/index.ts";
+import type { Files } from "../files/index.ts";
 import type { Controllers, PairingDesk } from "../identity/index.ts";
 import type { Log } from "../log.ts";
 import type { Registry } from "../procedures/index.ts";
@@ -16,6 +17,7 @@ export interface Services {
   readonly controllers: Controllers;
   readonly pairing: PairingDesk;
   readonly calls: CallGate;
+  readonly files: Files;
   readonly devices: DeviceDesk;
   /** How the agent calls itself now: both may change when the configuration is read again. */
   readonly facts: () => { readonly name: string; readonly tags: readonly string[] };

@@ -1,0 +1,84 @@
+import { closeSync, constants, fstatSync, openSync, readlinkSync, type Stats } from "node:fs";
+import { TetherError } from "../../protocol/index.ts";
+import { type Folder, syncDescriptor } from "../../transfer/index.ts";
+
+/** Of all flags the one that matters is O_NOFOLLOW: the last name of what is opened is never a link. */
+const FOLDER_FLAGS = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+
+/**
+ * A folder inside the root, held by its descriptor.
+ *
+ * Node has no openat(2). On Linux `/proc/self/fd/N/NAME` is the same: the kernel goes from the descriptor to the
+ * name without looking at any path, so whatever is renamed or replaced meanwhile, the folder stays the one that
+ * was opened.
+ */
+export class HeldFolder implements Folder {
+  readonly #descriptor: number;
+  readonly #rootPath: () => string;
+  #key: string | undefined;
+  #closed = false;
+
+  /** Takes over the descriptor; `rootPath` gives the path of the root as the kernel has it. */
+  constructor(descriptor: number, rootPath: () => string) {
+    this.#descriptor = descriptor;
+    this.#rootPath = rootPath;
+  }
+
+  /** The folder of a descriptor, by another descriptor of its own. */
+  static open(descriptor: number, rootPath: () => string): HeldFolder {
+    return new HeldFolder(openSync(`/proc/self/fd/${descriptor}/.`, FOLDER_FLAGS), rootPath);
+  }
+
+  get self(): string {
+    if (this.#closed) throw new TetherError("internal", "a folder was used after it was closed");
+    return `/proc/self/fd/${this.#descriptor}`;
+  }
+
+  path(name: string): string {
+    return `${this.self}/${name}`;
+  }
+
+  /** A path like {@link path}, of a name that need not be UTF-8. */
+  rawPath(name: Buffer): Buffer {
+    return Buffer.concat([Buffer.from(`${this.self}/`, "latin1"), name]);
+  }
+
+  enter(name: string): HeldFolder {
+    return new HeldFolder(openSync(this.path(name), FOLDER_FLAGS), this.#rootPath);
+  }
+
+  /** Opens a folder like {@link enter}, whose name need not be UTF-8. */
+  enterRaw(name: Buffer): HeldFolder {
+    return new HeldFolder(openSync(this.rawPath(name), FOLDER_FLAGS), this.#rootPath);
+  }
+
+  stat(): Stats {
+    if (this.#closed) throw new TetherError("internal", "a folder was used after it was closed");
+    return fstatSync(this.#descriptor);
+  }
+
+  verify(): void {
+    const root = this.#rootPath();
+    const place = readlinkSync(this.self);
+    if (place === root || place.startsWith(root === "/" ? root : `${root}/`)) return;
+    throw new TetherError("forbidden", "its folder has been moved out of the files' root");
+  }
+
+  key(): string {
+    if (this.#key === undefined) {
+      const { dev, ino } = this.stat();
+      this.#key = `${dev}:${ino}`;
+    }
+    return this.#key;
+  }
+
+  sync(): Promise<void> {
+    return syncDescriptor(this.#descriptor);
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    closeSync(this.#descriptor);
+  }
+}

@@ -1,0 +1,1 @@
+export { type Entry, Files, type Space } from "./files.ts";

@@ -1,0 +1,133 @@
+import { lstatSync } from "node:fs";
+import { readdir } from "node:fs/promises";
+import { FILES, TetherError } from "../../protocol/index.ts";
+import {
+  checkDisk,
+  type Folder,
+  type HeldRoom,
+  isPartial,
+  type Room,
+  systemCode,
+  Turn,
+} from "../../transfer/index.ts";
+
+/**
+ * How much lies under the root, and how much more may.
+ *
+ * It is measured once and then kept by adding and subtracting; what other programs do under the root is noticed
+ * by measuring again now and then, and before a writer is refused. What counts is the length of files.
+ */
+export class Quota implements Room {
+  readonly #openRoot: () => Folder;
+  readonly #onPartial: (folder: Folder, name: string) => void;
+  #limit: number;
+  #used = 0;
+  #held = 0;
+  /** What has changed since the measurement that is under way began. */
+  #sinceStart = 0;
+  #measuring: Promise<void> | undefined;
+  #measuredAt = Number.NEGATIVE_INFINITY;
+
+  /** `limit` in bytes; `onPartial` is told of every partial file that a measurement comes by. */
+  constructor(limit: number, openRoot: () => Folder, onPartial: (folder: Folder, name: string) => void) {
+    this.#limit = limit;
+    this.#openRoot = openRoot;
+    this.#onPartial = onPartial;
+  }
+
+  get limit(): number {
+    return this.#limit;
+  }
+
+  /** Bytes of all files under the root, as far as is known. */
+  get used(): number {
+    return this.#used;
+  }
+
+  /** Sets another bound; what is there stays. */
+  setLimit(limit: number): void {
+    this.#limit = limit;
+  }
+
+  hold(folder: Folder, size: number, replaced: number): HeldRoom {
+    if (performance.now() - this.#measuredAt > FILES.measureInterval) this.measure().catch(() => undefined);
+    const growth = Math.max(0, size - replaced);
+    if (this.#used + this.#held + growth > this.#limit) {
+      const free = Math.max(0, this.#limit - this.#used - this.#held);
+      throw new TetherError("quota", `${size} bytes do not fit: ${free} of ${this.#limit} bytes are left`, {
+        hint: "remove something, or raise files.quota",
+      });
+    }
+    checkDisk(folder, size);
+    this.#held += growth;
+    return {
+      keep: () => {
+        this.#held -= growth;
+        this.changed(size - replaced);
+      },
+      drop: () => {
+        this.#held -= growth;
+      },
+    };
+  }
+
+  /** Files under the root have come, gone, or changed their length by so many bytes. */
+  changed(bytes: number): void {
+    this.#used = Math.max(0, this.#used + bytes);
+    this.#sinceStart += bytes;
+  }
+
+  /** Waits until room may be judged: until the first measurement, and for a new one when the old one is too full. */
+  async prepare(size: number): Promise<void> {
+    const old = performance.now() - this.#measuredAt;
+    const isFull = this.#used + this.#held + size > this.#limit;
+    if (this.#measuredAt === Number.NEGATIVE_INFINITY || (isFull && old > 1_000)) await this.measure();
+  }
+
+  /** Measures what is there. */
+  measure(): Promise<void> {
+    this.#measuring ??= this.#measure().finally(() => {
+      this.#measuring = undefined;
+    });
+    return this.#measuring;
+  }
+
+  async #measure(): Promise<void> {
+    this.#sinceStart = 0;
+    const root = this.#openRoot();
+    try {
+      const bytes = await this.#bytesBelow(root, new Turn(), FILES.depth);
+      this.#used = Math.max(0, bytes + this.#sinceStart);
+    } finally {
+      root.close();
+      this.#measuredAt = performance.now();
+    }
+  }
+
+  /** Bytes of the files in a folder and in those below, to a bounded depth. What cannot be read counts nothing. */
+  async #bytesBelow(folder: Folder, turn: Turn, depth: number): Promise<number> {
+    let bytes = 0;
+    const entries = await readdir(folder.self, { withFileTypes: true }).catch(() => []);
+    for (const entry of entries) {
+      if (turn.isOver) await turn.rest();
+      try {
+        if (isPartial(entry.name)) {
+          this.#onPartial(folder, entry.name);
+        } else if (entry.isFile()) {
+          bytes += lstatSync(folder.path(entry.name)).size;
+        } else if (entry.isDirectory() && depth > 0) {
+          const inner = folder.enter(entry.name);
+          try {
+            bytes += await this.#bytesBelow(inner, turn, depth - 1);
+          } finally {
+            inner.close();
+          }
+        }
+      } catch (error) {
+        // Gone, or another thing by now; a folder that this user may not open counts nothing.
+        if (!["ENOENT", "ENOTDIR", "ELOOP", "EACCES"].includes(systemCode(error) ?? "")) throw error;
+      }
+    }
+    return bytes;
+  }
+}

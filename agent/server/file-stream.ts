@@ -1,0 +1,138 @@
+import { asTetherError, roleAllows, type Stream, TetherError, TRANSFER, WIRE } from "../../protocol/index.ts";
+import {
+  type FilesRequest,
+  Progress,
+  Receiver,
+  readFilesRequest,
+  readReport,
+  Sender,
+} from "../../transfer/index.ts";
+import type { Files } from "../files/index.ts";
+import type { Log } from "../log.ts";
+import type { Caller } from "../procedures/index.ts";
+
+type Get = Extract<FilesRequest, { action: "get" }>;
+type Put = Extract<FilesRequest, { action: "put" }>;
+
+/** Serves a stream of kind `files`: one request, then files one way and reports the other. */
+export function serveFiles(stream: Stream, caller: Caller, files: Files, log: Log): void {
+  stream.handlers = {
+    onDocument(text) {
+      try {
+        files.checkTransfers();
+        const { request, key } = readFilesRequest(text);
+        if (request.action === "get") {
+          void files.follow(send(stream, request, key, files));
+        } else {
+          if (!roleAllows(caller.role, "operator")) {
+            throw new TetherError(
+              "forbidden",
+              `writing files needs the role operator; you have ${caller.role}`,
+            );
+          }
+          void files.follow(receive(stream, request, key, { caller, files, log }));
+        }
+      } catch (error) {
+        stream.reset(asTetherError(error));
+      }
+    },
+  };
+}
+
+async function send(stream: Stream, request: Get, key: Buffer, files: Files): Promise<void> {
+  const { recursive, sources } = request;
+  const sender = new Sender({
+    output: stream,
+    key,
+    recursive,
+    progress: new Progress(),
+    // The receiver is told, which is the one who asked.
+    onFailed: () => undefined,
+  });
+  stream.handlers = {
+    onDocument(text) {
+      try {
+        const report = readReport(text);
+        if ("failed" in report) sender.refused(report.failed.entry);
+      } catch (error) {
+        sender.stop(asTetherError(error));
+      }
+    },
+    onReset: (error) => sender.stop(error),
+  };
+  try {
+    await sender.send(sources.map((path) => files.source(path)));
+    stream.end();
+  } catch (error) {
+    stream.reset(asTetherError(error));
+  }
+}
+
+interface Writing {
+  readonly caller: Caller;
+  readonly files: Files;
+  readonly log: Log;
+}
+
+async function receive(
+  stream: Stream,
+  request: Put,
+  key: Buffer,
+  { caller, files, log }: Writing,
+): Promise<void> {
+  let failures = 0;
+  try {
+    // What comes before the target is open waits in the stream's own window.
+    const early: Buffer[] = [];
+    let ended = false;
+    let over: TetherError | undefined;
+    stream.handlers = {
+      onData: (bytes) => early.push(bytes),
+      onEnd: () => {
+        ended = true;
+      },
+      onReset: (error) => {
+        over = error;
+      },
+    };
+    await files.room.prepare(0);
+    if (over !== undefined) return;
+    const receiver = new Receiver({
+      target: files.target(request.target, request.several),
+      key,
+      room: files.room,
+      writers: files.writers,
+      progress: new Progress(),
+      consumed: (bytes) => stream.consumed(bytes),
+      report: (report) => stream.sendDocument(JSON.stringify(report), "done" in report),
+      onFailed: () => failures++,
+      onNote: () => undefined,
+    });
+    stream.handlers = {
+      onData: (bytes) => receiver.push(bytes),
+      onEnd: () => receiver.end(),
+      onReset: (error) => void receiver.abort(error),
+    };
+    stream.grant(TRANSFER.window - WIRE.initialWindow);
+    for (const bytes of early) receiver.push(bytes);
+    if (ended) receiver.end();
+    const received = await receiver.done;
+    log.info("files-written", `${caller.label} wrote ${received.files} files to ${request.target}`, {
+      label: caller.label,
+      address: caller.origin,
+      target: request.target,
+      files: received.files,
+      bytes: received.bytes,
+      failures,
+    });
+  } catch (thrown) {
+    const error = asTetherError(thrown);
+    stream.reset(error);
+    log.warn("files-not-written", `${caller.label} could not write to ${request.target}: ${error.message}`, {
+      label: caller.label,
+      address: caller.origin,
+      target: request.target,
+      code: error.code,
+    });
+  }
+}

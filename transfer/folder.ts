@@ -1,0 +1,79 @@
+import { closeSync, constants, fsync, lstatSync, openSync, type Stats, statSync } from "node:fs";
+import { join } from "node:path";
+import { TetherError } from "../protocol/index.ts";
+import { shown } from "./names.ts";
+
+/**
+ * A folder that work is done in. On an agent it is held by its descriptor, so that nobody can put another in
+ * its place; on a controller it is a path of the person's own.
+ */
+export interface Folder {
+  /** A path of the folder itself that the system takes, good until {@link close}. */
+  readonly self: string;
+  /** A path of an entry that the system takes, good until {@link close}; the name has been checked. */
+  path(name: string): string;
+  /** Opens a folder inside, never by way of a link. Throws what the system says. */
+  enter(name: string): Folder;
+  /** What the system knows of the folder itself. */
+  stat(): Stats;
+  /** Throws `forbidden` when the folder is not where it was opened any more. */
+  verify(): void;
+  /** What tells the folder from every other one. */
+  key(): string;
+  /** Brings the folder's entries to the disk. */
+  sync(): Promise<void>;
+  close(): void;
+}
+
+/** A folder on the controller's own disk. */
+export class LocalFolder implements Folder {
+  readonly self: string;
+
+  constructor(path: string) {
+    this.self = path;
+  }
+
+  path(name: string): string {
+    return join(this.self, name);
+  }
+
+  enter(name: string): LocalFolder {
+    const path = this.path(name);
+    const facts = lstatSync(path);
+    if (facts.isSymbolicLink()) {
+      throw new TetherError("exists", `${shown(path)} is a symbolic link, and no transfer goes through one`);
+    }
+    if (!facts.isDirectory()) throw new TetherError("exists", `${shown(path)} is not a folder`);
+    return new LocalFolder(path);
+  }
+
+  stat(): Stats {
+    return statSync(this.self);
+  }
+
+  verify(): void {}
+
+  key(): string {
+    return this.self;
+  }
+
+  async sync(): Promise<void> {
+    // Windows cannot open a folder to sync it.
+    if (process.platform === "win32") return;
+    const descriptor = openSync(this.self, constants.O_RDONLY | constants.O_DIRECTORY);
+    try {
+      await syncDescriptor(descriptor);
+    } finally {
+      closeSync(descriptor);
+    }
+  }
+
+  close(): void {}
+}
+
+/** Brings a file or folder to the disk. Rejects with what the system says. */
+export function syncDescriptor(descriptor: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    fsync(descriptor, (error) => (error === null ? resolve() : reject(error)));
+  });
+}

@@ -1,0 +1,94 @@
+import { TetherError, TRANSFER } from "../protocol/index.ts";
+import { DIGEST_KEY_BYTES } from "./digest.ts";
+
+/** What is to be moved. */
+export type FilesRequest =
+  | {
+      /** From the agent. */
+      readonly action: "get";
+      readonly sources: readonly string[];
+      readonly recursive: boolean;
+      /** Whether the sender shall count what there is in all. */
+      readonly totals: boolean;
+    }
+  | {
+      /** To the agent. */
+      readonly action: "put";
+      readonly target: string;
+      /** Whether several things are coming, for which the target must be a folder. */
+      readonly several: boolean;
+    };
+
+/** What the receiver says while it receives: documents on the same stream. */
+export type Report =
+  /** So many files are whole and under their names. */
+  | { readonly taken: number }
+  /** The entry of this number was not taken; its sender need not go on with it. */
+  | {
+      readonly failed: {
+        readonly entry: number;
+        readonly code: string;
+        readonly message: string;
+        readonly hint?: string;
+      };
+    }
+  /** All is done; the last document. */
+  | { readonly done: { readonly files: number; readonly bytes: number } };
+
+/** The first document of a stream of kind `files`: the request, and the key of its digests in base 64. */
+export function writeFilesRequest(request: FilesRequest, key: Buffer): string {
+  return JSON.stringify({ ...request, key: key.toString("base64") });
+}
+
+/** Reads what {@link writeFilesRequest} gives. Throws `invalid` for anything else. */
+export function readFilesRequest(text: string): { readonly request: FilesRequest; readonly key: Buffer } {
+  const value = parseObject(text);
+  const key = typeof value.key === "string" ? Buffer.from(value.key, "base64") : Buffer.alloc(0);
+  if (key.length !== DIGEST_KEY_BYTES)
+    throw new TetherError("invalid", `a request with no key of ${DIGEST_KEY_BYTES} bytes`);
+  const { action, sources, target, recursive, totals, several } = value;
+  if (action === "get" && isTexts(sources)) {
+    if (sources.length === 0 || sources.length > TRANSFER.sources) {
+      throw new TetherError("limit", `${sources.length} sources; allowed: 1 to ${TRANSFER.sources}`);
+    }
+    return {
+      request: { action: "get", sources, recursive: recursive === true, totals: totals === true },
+      key,
+    };
+  }
+  if (action === "put" && typeof target === "string") {
+    return { request: { action: "put", target, several: several === true }, key };
+  }
+  throw new TetherError("invalid", "a request for files is to get sources or to put to a target");
+}
+
+/** Reads a report. Throws `invalid` for anything else. */
+export function readReport(text: string): Report {
+  const { taken, failed, done } = parseObject(text) as { [name: string]: unknown };
+  if (typeof taken === "number") return { taken };
+  if (isObject(failed) && typeof failed.entry === "number" && typeof failed.message === "string") {
+    const { code, message, hint } = TetherError.fromJSON(failed);
+    return { failed: { entry: failed.entry, code, message, ...(hint !== undefined && { hint }) } };
+  }
+  if (isObject(done) && typeof done.files === "number" && typeof done.bytes === "number") {
+    return { done: { files: done.files, bytes: done.bytes } };
+  }
+  throw new TetherError("invalid", "a report that no receiver of files gives");
+}
+
+function parseObject(text: string): { readonly [name: string]: unknown } {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isObject(value) ? value : {};
+  } catch {
+    return {};
+  }
+}
+
+function isObject(value: unknown): value is { readonly [name: string]: unknown } {
+  return typeof value === "object" && value !== null;
+}
+
+function isTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === "string");
+}

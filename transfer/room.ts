@@ -1,0 +1,40 @@
+import { statfsSync } from "node:fs";
+import { TetherError } from "../protocol/index.ts";
+import type { Folder } from "./folder.ts";
+
+/** Room for one file that is being received. One of the two is called, once. */
+export interface HeldRoom {
+  /** The file is there now. */
+  keep(): void;
+  /** The file came to nothing. */
+  drop(): void;
+}
+
+/** Who says whether there is room. */
+export interface Room {
+  /**
+   * Holds room for a file of `size` bytes that will replace one of `replaced` bytes.
+   *
+   * @throws TetherError `quota` when there is none
+   */
+  hold(folder: Folder, size: number, replaced: number): HeldRoom;
+}
+
+/** Room as far as the disk goes. */
+export class DiskRoom implements Room {
+  hold(folder: Folder, size: number): HeldRoom {
+    checkDisk(folder, size);
+    return { keep() {}, drop() {} };
+  }
+}
+
+/** Throws `quota` when the disk that the folder is on has fewer than `size` bytes left. */
+export function checkDisk(folder: Folder, size: number): void {
+  if (size === 0) return;
+  const { bavail, bsize } = statfsSync(folder.self);
+  const free = bavail * bsize;
+  if (size <= free) return;
+  throw new TetherError("quota", `${size} bytes do not fit: the disk has ${free} bytes free`, {
+    hint: "make room there, then try again",
+  });
+}

@@ -1,0 +1,377 @@
+import {
+  closeSync,
+  constants,
+  type Dirent,
+  fstatSync,
+  lstatSync,
+  openSync,
+  read,
+  readlinkSync,
+  readSync,
+  type Stats,
+} from "node:fs";
+import { readdir } from "node:fs/promises";
+import { FILES, TetherError, TRANSFER } from "../protocol/index.ts";
+import { ContentDigest } from "./digest.ts";
+import { entryError } from "./entry-error.ts";
+import type { Folder } from "./folder.ts";
+import { isPartial } from "./names.ts";
+import type { Progress } from "./progress.ts";
+import { endBody, errorBody, fileBody, folderBody, linkBody, RECORD, totalBody } from "./record.ts";
+import { type BulkOutput, CONTENT_BYTES, RecordWriter } from "./record-writer.ts";
+import { Turn } from "./turn.ts";
+
+/** Something to send, opened. */
+export interface OpenSource {
+  /** Where it lies; the sender closes it. */
+  readonly folder: Folder;
+  /** Its name there; empty for the folder itself. */
+  readonly name: string;
+  /** What the receiver is to call it; empty when a folder's contents go without the folder. */
+  readonly base: string;
+}
+
+/** Something to send; it is opened when its turn comes. */
+export interface Source {
+  /** The path as people wrote it. */
+  readonly path: string;
+  /** Throws what stands in the way. */
+  open(): OpenSource;
+}
+
+export interface SenderOptions {
+  readonly output: BulkOutput;
+  /** Key of the digests. */
+  readonly key: Buffer;
+  /** Whether folders are sent, with all that is in them. */
+  readonly recursive: boolean;
+  readonly progress: Progress;
+  /** Told of everything that could not be read. */
+  readonly onFailed: (error: TetherError) => void;
+}
+
+/** Not through a link, and never waiting for the other end of a pipe. */
+const READ_FLAGS =
+  constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0) | (constants.O_NOCTTY ?? 0);
+
+/** Sends files and trees as records, without waiting for an answer to any of them. */
+export class Sender {
+  readonly #options: SenderOptions;
+  readonly #writer: RecordWriter;
+  readonly #turn = new Turn();
+  /** Entries that the receiver does not take. */
+  readonly #refused = new Set<number>();
+  #entries = 0;
+  #stopped: TetherError | undefined;
+  #total: { readonly files: number; readonly bytes: number } | undefined;
+
+  constructor(options: SenderOptions) {
+    this.#options = options;
+    this.#writer = new RecordWriter(options.output);
+  }
+
+  /** Bytes handed to the output so far. */
+  get sent(): number {
+    return this.#writer.sent;
+  }
+
+  /** The receiver does not take this entry: no use in reading on. */
+  refused(entry: number): void {
+    this.#refused.add(entry);
+  }
+
+  /** Tells the receiver how much there is in all, as soon as there is a place for it. */
+  announceTotal(total: { readonly files: number; readonly bytes: number }): void {
+    this.#total = total;
+  }
+
+  /** Ends the sending; {@link send} rejects with the reason. */
+  stop(reason: TetherError): void {
+    this.#stopped ??= reason;
+    this.#writer.fail(reason);
+  }
+
+  /** Sends everything; resolves once the last record is handed to the output. Rejects only when stopped. */
+  async send(sources: readonly Source[]): Promise<void> {
+    for (const source of sources) {
+      let opened: OpenSource;
+      try {
+        opened = source.open();
+      } catch (error) {
+        await this.#fail(entryError("read", source.path, error));
+        continue;
+      }
+      try {
+        await this.#source(opened, source.path);
+      } finally {
+        opened.folder.close();
+      }
+    }
+    await this.#announce();
+    this.#writer.flush();
+  }
+
+  async #source({ folder, name, base }: OpenSource, path: string): Promise<void> {
+    let facts: Stats;
+    try {
+      facts = name === "" ? folder.stat() : lstatSync(folder.path(name));
+    } catch (error) {
+      await this.#fail(entryError("read", path, error));
+      return;
+    }
+    if (!facts.isDirectory()) {
+      await this.#entry(folder, name, kindOf(facts), base, path, 0);
+    } else if (!this.#options.recursive) {
+      await this.#fail(
+        new TetherError("invalid", `${path} is a folder`, {
+          hint: "add -r to move it with all that is in it",
+        }),
+      );
+    } else if (name === "") {
+      await this.#inFolder(folder, facts, base, path, 0);
+    } else {
+      await this.#folder(folder, name, base, path, 0);
+    }
+  }
+
+  /** Sends one thing in a folder as `base`. */
+  async #entry(
+    folder: Folder,
+    name: string,
+    kind: Kind,
+    base: string,
+    path: string,
+    depth: number,
+  ): Promise<void> {
+    if (this.#stopped !== undefined) throw this.#stopped;
+    if (this.#turn.isOver) await this.#turn.rest();
+    if (this.#total !== undefined) await this.#announce();
+    switch (kind) {
+      case "file":
+        return this.#file(folder, name, base, path);
+      case "folder":
+        return this.#folder(folder, name, base, path, depth);
+      case "link":
+        return this.#link(folder, name, base, path);
+      default:
+        return this.#fail(new TetherError("invalid", `${path} is neither a file nor a folder`));
+    }
+  }
+
+  async #folder(parent: Folder, name: string, base: string, path: string, depth: number): Promise<void> {
+    if (depth >= FILES.depth) {
+      await this.#fail(
+        new TetherError("limit", `${path}: more than ${FILES.depth} folders inside each other`),
+      );
+      return;
+    }
+    let folder: Folder;
+    try {
+      folder = parent.enter(name);
+    } catch (error) {
+      await this.#fail(entryError("read", path, error));
+      return;
+    }
+    try {
+      await this.#inFolder(folder, folder.stat(), base, path, depth);
+    } finally {
+      folder.close();
+    }
+  }
+
+  async #inFolder(folder: Folder, facts: Stats, base: string, path: string, depth: number): Promise<void> {
+    let entries: Dirent[];
+    try {
+      entries = await readdir(folder.self, { withFileTypes: true });
+    } catch (error) {
+      await this.#fail(entryError("read", path, error));
+      return;
+    }
+    const number = this.#entries++;
+    await this.#writer.write(RECORD.FOLDER, folderBody(base, { mode: facts.mode, modified: facts.mtimeMs }));
+    entries.sort((a, b) => (a.name < b.name ? -1 : 1));
+    for (const entry of entries) {
+      if (this.#refused.has(number)) break;
+      if (isPartial(entry.name)) continue;
+      const { name } = entry;
+      await this.#entry(folder, name, kindOf(entry), name, path === "" ? name : `${path}/${name}`, depth + 1);
+    }
+    await this.#writer.write(RECORD.LEAVE, Buffer.alloc(0));
+  }
+
+  async #link(folder: Folder, name: string, base: string, path: string): Promise<void> {
+    let target: string;
+    try {
+      target = readlinkSync(folder.path(name));
+    } catch (error) {
+      await this.#fail(entryError("read", path, error));
+      return;
+    }
+    this.#entries++;
+    await this.#writer.write(RECORD.LINK, linkBody(base, target));
+  }
+
+  async #file(folder: Folder, name: string, base: string, path: string): Promise<void> {
+    let descriptor: number;
+    try {
+      descriptor = openSync(folder.path(name), READ_FLAGS);
+    } catch (error) {
+      await this.#fail(entryError("read", path, error));
+      return;
+    }
+    try {
+      const facts = fstatSync(descriptor);
+      if (facts.isFile()) await this.#openFile(descriptor, facts, base, path);
+      else await this.#fail(new TetherError("invalid", `${path} is neither a file nor a folder`));
+    } finally {
+      closeSync(descriptor);
+    }
+  }
+
+  async #openFile(descriptor: number, facts: Stats, base: string, path: string): Promise<void> {
+    const { progress, key } = this.#options;
+    const { size } = facts;
+    const number = this.#entries++;
+    progress.begin(path, size);
+    const header = { name: base, size, mode: facts.mode, modified: facts.mtimeMs };
+    await this.#writer.write(RECORD.FILE, fileBody(header));
+    const digest = new ContentDigest(key, number);
+    let failure: TetherError | undefined;
+    try {
+      const read =
+        size <= TRANSFER.smallFile
+          ? await this.#smallContent(descriptor, size, digest)
+          : await this.#largeContent(descriptor, size, digest, number);
+      if (read !== size && this.#refused.has(number)) failure = new TetherError("cancelled", "not wanted");
+      else failure = changeOf(facts, fstatSync(descriptor), read, path);
+    } catch (error) {
+      if (this.#stopped !== undefined) throw this.#stopped;
+      failure = entryError("read", path, error);
+    }
+    if (failure === undefined) {
+      const grew = fstatSync(descriptor).size > size;
+      await this.#writer.write(RECORD.END, endBody(digest.finish(), grew));
+      progress.files++;
+      return;
+    }
+    progress.undo();
+    await this.#writer.write(RECORD.ABORT, errorBody(failure));
+    if (!this.#refused.has(number)) this.#options.onFailed(failure);
+  }
+
+  async #smallContent(descriptor: number, size: number, digest: ContentDigest): Promise<number> {
+    if (size === 0) return 0;
+    const filled = await this.#writer.writeContent(size, (target) => {
+      let at = 0;
+      while (at < target.length) {
+        const count = readSync(descriptor, target, at, target.length - at, at);
+        if (count === 0) break;
+        at += count;
+      }
+      digest.update(target.subarray(0, at));
+      return at;
+    });
+    this.#options.progress.advance(filled);
+    return filled;
+  }
+
+  /** Reads ahead on other threads while this one sends; gives the bytes that there were. */
+  async #largeContent(
+    descriptor: number,
+    size: number,
+    digest: ContentDigest,
+    number: number,
+  ): Promise<number> {
+    const writer = this.#writer;
+    const ahead: { readonly buffer: Buffer; readonly filled: Promise<number> }[] = [];
+    let asked = 0;
+    let got = 0;
+    try {
+      while (got < size && !this.#refused.has(number)) {
+        while (asked < size && ahead.length < TRANSFER.readAhead && (writer.hasFree || ahead.length === 0)) {
+          const buffer = await writer.takeContent();
+          const length = Math.min(CONTENT_BYTES, size - asked);
+          const filled = readFully(descriptor, buffer, writer.contentAt, length, asked);
+          // Whoever waits for it is told; if nobody will, its failure is nobody's concern.
+          filled.catch(() => undefined);
+          ahead.push({ buffer, filled });
+          asked += length;
+        }
+        const next = ahead[0];
+        if (next === undefined) break;
+        const count = await next.filled;
+        ahead.shift();
+        if (this.#stopped !== undefined) throw this.#stopped;
+        digest.update(next.buffer.subarray(writer.contentAt, writer.contentAt + count));
+        this.#options.progress.advance(count);
+        got += count;
+        if (count === 0) {
+          writer.release(next.buffer);
+          break;
+        }
+        writer.sendContent(next.buffer, count);
+        if (count < CONTENT_BYTES) break;
+      }
+    } finally {
+      // The descriptor is closed next: no thread may still read from its number.
+      for (const { buffer, filled } of ahead) {
+        await filled.catch(() => undefined);
+        writer.release(buffer);
+      }
+    }
+    return got;
+  }
+
+  async #fail(error: TetherError): Promise<void> {
+    if (this.#stopped !== undefined) throw this.#stopped;
+    this.#entries++;
+    this.#options.onFailed(error);
+    await this.#writer.write(RECORD.FAILED, errorBody(error));
+  }
+
+  async #announce(): Promise<void> {
+    if (this.#total === undefined) return;
+    const { files, bytes } = this.#total;
+    this.#total = undefined;
+    await this.#writer.write(RECORD.TOTAL, totalBody(files, bytes));
+  }
+}
+
+type Kind = "file" | "folder" | "link" | "other";
+
+function kindOf(entry: Stats | Dirent): Kind {
+  if (entry.isFile()) return "file";
+  if (entry.isDirectory()) return "folder";
+  return entry.isSymbolicLink() ? "link" : "other";
+}
+
+/** What a sender has to say when the file is not as it was when the reading began; a longer one has what it had. */
+function changeOf(before: Stats, after: Stats, read: number, path: string): TetherError | undefined {
+  const grew = after.size > before.size;
+  if (read === before.size && (grew || after.mtimeMs === before.mtimeMs)) return undefined;
+  return new TetherError("integrity", `${path} changed while it was read`, { hint: "try again" });
+}
+
+function readFully(
+  descriptor: number,
+  buffer: Buffer,
+  at: number,
+  length: number,
+  position: number,
+): Promise<number> {
+  return new Promise((resolve, reject) => {
+    let filled = 0;
+    const more = () => {
+      read(descriptor, buffer, at + filled, length - filled, position + filled, (error, count) => {
+        if (error !== null) {
+          reject(error);
+          return;
+        }
+        filled += count;
+        if (count === 0 || filled === length) resolve(filled);
+        else more();
+      });
+    };
+    more();
+  });
+}
