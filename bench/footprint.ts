@@ -1,9 +1,9 @@
 import { spawn } from "node:child_process";
-import { createSocket } from "node:dgram";
 import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { startAgent } from "../test/agent-process.ts";
 import { type Comparison, Contest, type Findings, type Row, type Spread, type Table } from "./contest.ts";
+import { freeUdpPort } from "./free-port.ts";
 import { type Memory, memoryOf, openFilesLimit } from "./resident-memory.ts";
 import { keyFile } from "./scratch.ts";
 import { type Cleanup, PLAIN_ENVIRONMENT, peerProgram, Worker, withCleanup } from "./worker.ts";
@@ -202,13 +202,4 @@ function bareNode(cleanup: Cleanup): number {
 
 function scaled({ low, median, high }: Spread, unit: number): Spread {
   return { low: low / unit, median: median / unit, high: high / unit };
-}
-
-/** A UDP port that nobody has now; agents that share it answer to nobody else's questions. */
-async function freeUdpPort(): Promise<number> {
-  const socket = createSocket("udp4");
-  await new Promise<void>((resolve) => socket.bind(0, "127.0.0.1", resolve));
-  const { port } = socket.address();
-  await new Promise<void>((resolve) => socket.close(resolve));
-  return port;
 }

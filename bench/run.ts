@@ -6,6 +6,7 @@ import { writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { benchCalls } from "./calls.ts";
 import type { Findings } from "./contest.ts";
+import { benchDiscovery } from "./discovery.ts";
 import { benchFootprint } from "./footprint.ts";
 import { asMarkdown, asText, machineFacts, type Part } from "./report.ts";
 import { benchStartup } from "./startup.ts";
@@ -15,6 +16,7 @@ const SUBJECTS: { readonly [name: string]: () => Promise<Findings> } = {
   calls: benchCalls,
   startup: benchStartup,
   footprint: benchFootprint,
+  discovery: benchDiscovery,
 };
 
 const RESULTS = fileURLToPath(new URL("RESULTS.md", import.meta.url));

@@ -1,10 +1,10 @@
 import { execFileSync, spawn } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { findCommand } from "../test/peers.ts";
+import { freeTcpPort } from "./free-port.ts";
 import { scratchFolder } from "./scratch.ts";
 import type { Cleanup } from "./worker.ts";
 
@@ -23,7 +23,7 @@ export async function startSshServer(cleanup: Cleanup): Promise<SshServer> {
   for (const file of [hostKey, key]) {
     execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", file]);
   }
-  const port = await freePort();
+  const port = await freeTcpPort();
   const file = join(folder, "sshd_config");
   writeFileSync(
     file,
@@ -67,14 +67,6 @@ export async function startSshServer(cleanup: Cleanup): Promise<SshServer> {
   cleanup.after(() => master.kill());
   await untilSucceeds(["ssh", "-O", "check", ...mastered]);
   return { arguments: plain, mastered };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 async function untilSucceeds([command = "", ...args]: readonly string[]): Promise<void> {
