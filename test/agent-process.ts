@@ -44,6 +44,8 @@ export interface AgentOptions {
   readonly folder?: string;
   /** Node's program; the one that runs the test unless given. */
   readonly node?: string;
+  /** The agent's bundle, where it is not the one in `dist/`. */
+  readonly program?: string;
   readonly env?: NodeJS.ProcessEnv;
 }
 
@@ -127,7 +129,8 @@ export class AgentProcess {
     if (options.folder === undefined || options.configuration !== undefined) {
       writeFileSync(this.configurationFile, configurationText(options.configuration), { mode: 0o600 });
     }
-    const args = [...programArguments("tetherd"), "run"];
+    const program = options.program === undefined ? programArguments("tetherd") : [options.program];
+    const args = [...program, "run"];
     args.push("--config", this.configurationFile, "--state", this.statePath);
     const child = spawn(options.node ?? process.execPath, args, {
       env: { ...cleanEnvironment(), ...options.env },
