@@ -85,6 +85,8 @@ export class RemoteBroker implements Broker {
       reconnectPeriod: 0,
       resubscribe: false,
       queueQoSZero: false,
+      // 65,536 buffers, 15 MiB, to write two bytes a little sooner.
+      writeCache: false,
     };
   }
 }
