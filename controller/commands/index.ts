@@ -16,8 +16,12 @@ export const OPTIONS = {
   csv: { value: "FILE", global: false, summary: "append the readings to this file too" },
   follow: { short: "f", global: false, summary: "go on, and show what comes" },
   name: { value: "NAME", global: false, summary: "what to call the agent here" },
+  passive: { global: false, summary: "connect to the server for data, instead of it to here" },
+  "password-file": { value: "FILE", global: false, summary: "a file with the password" },
   port: { value: "N", global: false, summary: "UDP port that agents listen on" },
+  recursive: { short: "r", global: false, summary: "folders too, with all that is in them" },
   target: { value: "ADDRESS", global: false, summary: "ask this address too; may be given several times" },
+  tls: { global: false, summary: "protect commands and data" },
   watch: { global: false, summary: "go on, and show who comes and goes" },
 } as const satisfies Record<string, OptionFacts>;
 
@@ -89,6 +93,35 @@ export const VERBS = {
     options: ["batch"],
     load: () => import("./call.ts"),
   },
+  ls: { usage: "[PATH]", summary: "the files on the agent", options: [], load: () => import("./ls.ts") },
+  stat: { usage: "PATH", summary: "one file, folder or link", options: [], load: () => import("./stat.ts") },
+  cat: { usage: "PATH…", summary: "the content of files", options: [], load: () => import("./cat.ts") },
+  mkdir: { usage: "PATH", summary: "make a folder", options: [], load: () => import("./mkdir.ts") },
+  rm: {
+    usage: "[-r] PATH…",
+    summary: "remove files, with -r folders too",
+    options: ["recursive"],
+    load: () => import("./rm.ts"),
+  },
+  mv: {
+    usage: "FROM TO",
+    summary: "move a file or folder, on the agent",
+    options: [],
+    load: () => import("./mv.ts"),
+  },
+  df: { usage: "", summary: "how much room there is for files", options: [], load: () => import("./df.ts") },
+  get: {
+    usage: "[-r] REMOTE… LOCAL",
+    summary: "bring files here; REMOTE is AGENT:PATH, or :PATH for the default agent",
+    options: ["recursive"],
+    load: () => import("./get.ts"),
+  },
+  put: {
+    usage: "[-r] LOCAL… REMOTE",
+    summary: "bring files to AGENT:PATH, or :PATH for the default agent",
+    options: ["recursive"],
+    load: () => import("./put.ts"),
+  },
   "device list": {
     usage: "",
     summary: "the hardware on the agent's serial ports",
@@ -112,6 +145,12 @@ export const VERBS = {
     summary: "one line there, the answer back",
     options: ["baud"],
     load: () => import("./serial-send.ts"),
+  },
+  ftp: {
+    usage: "[USER@]HOST[:PORT] [--passive] [--tls] [--password-file FILE]",
+    summary: "the shell's verbs against any FTP server",
+    options: ["passive", "tls", "password-file"],
+    load: () => import("./ftp.ts"),
   },
   completion: {
     usage: "bash|zsh|fish",

@@ -1,0 +1,217 @@
+import type { Socket } from "node:net";
+import type { Readable, Writable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { asTetherError, FTP_CLIENT, TetherError } from "../../protocol/index.ts";
+import type { HostPort } from "../host-port.ts";
+import type { RemoteEntry } from "../shell/backend.ts";
+import { ControlConnection } from "./control-connection.ts";
+import { arrange } from "./data-connection.ts";
+import { readFacts, readFactsListing, readPlainListing, readTime } from "./listing.ts";
+import { refusal } from "./reply.ts";
+
+/** How to reach a server, and as whom. */
+export interface FtpOptions {
+  readonly address: HostPort;
+  readonly user: string;
+  readonly password: string;
+  /** Whether we connect for data; the server does otherwise, as RFC 959 has it. */
+  readonly passive: boolean;
+  /** Whether commands and data are protected (RFC 4217). */
+  readonly tls: boolean;
+}
+
+/** An FTP server that has let us in: one command at a time, in the order of the calls. */
+export class FtpClient {
+  readonly #options: FtpOptions;
+  #control: ControlConnection;
+  #features: ReadonlySet<string> = new Set();
+
+  private constructor(options: FtpOptions, control: ControlConnection) {
+    this.#options = options;
+    this.#control = control;
+  }
+
+  /** Connects and logs in. Throws `unreachable`, or `unauthorized` when the server does not let us in. */
+  static async open(options: FtpOptions, signal: AbortSignal): Promise<FtpClient> {
+    const client = new FtpClient(options, await ControlConnection.open(options.address, signal));
+    try {
+      await client.#logIn(signal);
+    } catch (error) {
+      client.close();
+      throw error;
+    }
+    return client;
+  }
+
+  /** True until the connection has ended. */
+  get isOpen(): boolean {
+    return this.#control.isOpen;
+  }
+
+  /** Connects again, after the connection was lost. */
+  async reopen(signal: AbortSignal): Promise<void> {
+    this.#control.close();
+    this.#control = await ControlConnection.open(this.#options.address, signal);
+    await this.#logIn(signal);
+  }
+
+  /** The entries of a folder, by MLSD where the server has it (RFC 3659 §7), else by LIST. */
+  async list(path: string, signal: AbortSignal): Promise<RemoteEntry[]> {
+    const exact = this.#features.has("MLST") || this.#features.has("MLSD");
+    // LIST takes options for paths on many servers; from inside the folder it needs no argument.
+    if (!exact) await this.#control.expect(`CWD ${path}`, path, signal);
+    const text = await this.#readText(exact ? `MLSD ${path}` : "LIST -a", path, signal);
+    const entries = exact ? readFactsListing(text) : readPlainListing(text);
+    return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** What a path is. Throws `not-found`. */
+  async stat(path: string, signal: AbortSignal): Promise<RemoteEntry> {
+    const name = path.slice(path.lastIndexOf("/") + 1);
+    if (this.#features.has("MLST")) {
+      const { lines } = await this.#control.expect(`MLST ${path}`, path, signal);
+      const facts = readFacts((lines[1] ?? "").trimStart());
+      if (facts !== undefined) return { ...facts, name };
+    }
+    const size = await this.size(path, signal);
+    if (size !== undefined) {
+      const modified = await this.#modified(path, signal);
+      return { name, type: "file", size, ...(modified !== undefined && { modified }) };
+    }
+    await this.#control.expect(`CWD ${path}`, path, signal);
+    return { name, type: "directory", size: 0 };
+  }
+
+  /** Bytes of a file as it would be sent (RFC 3659 §4); undefined when the server does not say. */
+  async size(path: string, signal: AbortSignal): Promise<number | undefined> {
+    const reply = await this.#control.send(`SIZE ${path}`, signal);
+    const size = Number(reply.lines[0]);
+    return reply.code === 213 && Number.isSafeInteger(size) ? size : undefined;
+  }
+
+  /** Reads a file from byte `offset` on (RFC 3659 §5). */
+  async retrieve(path: string, offset: number, target: Writable, signal: AbortSignal): Promise<void> {
+    await this.#transfer(`RETR ${path}`, offset, path, signal, (socket) =>
+      pipeline(socket, target, { signal }),
+    );
+  }
+
+  /** Writes a file from byte `offset` on: what is there before it stays. */
+  async store(path: string, offset: number, source: Readable, signal: AbortSignal): Promise<void> {
+    await this.#transfer(`STOR ${path}`, offset, path, signal, (socket) =>
+      pipeline(source, socket, { signal }),
+    );
+  }
+
+  async makeFolder(path: string, signal: AbortSignal): Promise<void> {
+    await this.#control.expect(`MKD ${path}`, path, signal);
+  }
+
+  async removeFile(path: string, signal: AbortSignal): Promise<void> {
+    await this.#control.expect(`DELE ${path}`, path, signal);
+  }
+
+  /** Removes an empty folder. */
+  async removeFolder(path: string, signal: AbortSignal): Promise<void> {
+    await this.#control.expect(`RMD ${path}`, path, signal);
+  }
+
+  async rename(from: string, to: string, signal: AbortSignal): Promise<void> {
+    await this.#control.expect(`RNFR ${from}`, from, signal);
+    await this.#control.expect(`RNTO ${to}`, to, signal);
+  }
+
+  /** What the server says it runs on (RFC 959 §4.1.3). */
+  async system(signal: AbortSignal): Promise<string> {
+    const { lines } = await this.#control.expect("SYST", "its system", signal);
+    return lines.join("\n");
+  }
+
+  /** The folder that the server put us in. */
+  async workingFolder(signal: AbortSignal): Promise<string> {
+    const { lines } = await this.#control.expect("PWD", "the folder", signal);
+    // RFC 959 §4.1.3 with its appendix II: a quote inside is doubled.
+    const match = /"((?:[^"]|"")*)"/.exec(lines.join(" "));
+    return match?.[1]?.replaceAll('""', '"') ?? "/";
+  }
+
+  close(): void {
+    this.#control.close();
+  }
+
+  async #logIn(signal: AbortSignal): Promise<void> {
+    const { user, password, tls } = this.#options;
+    if (tls) await this.#control.protect(signal);
+    let reply = await this.#control.send(`USER ${user}`, signal);
+    if (reply.code === 331) reply = await this.#control.send(`PASS ${password}`, signal);
+    if (reply.code === 332) throw refusal("the server wants an account, which is not supported", reply);
+    if (reply.code !== 230 && reply.code !== 202) throw refusal(`cannot log in as ${user}`, reply);
+    const features = await this.#control.send("FEAT", signal);
+    if (features.code === 211) {
+      const names = features.lines.map((line) => line.trim().split(/[ ;]/)[0]?.toUpperCase() ?? "");
+      this.#features = new Set(names);
+    }
+    if (this.#features.has("UTF8")) await this.#control.send("OPTS UTF8 ON", signal);
+    await this.#control.expect("TYPE I", "binary type", signal);
+  }
+
+  async #modified(path: string, signal: AbortSignal): Promise<string | undefined> {
+    const reply = await this.#control.send(`MDTM ${path}`, signal);
+    return reply.code === 213 ? readTime(reply.lines[0] ?? "") : undefined;
+  }
+
+  async #readText(command: string, what: string, signal: AbortSignal): Promise<string> {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    await this.#transfer(command, 0, what, signal, async (socket) => {
+      for await (const chunk of socket as AsyncIterable<Buffer>) {
+        bytes += chunk.length;
+        if (bytes > FTP_CLIENT.listing) {
+          throw new TetherError("limit", `${what}: a listing of more than ${FTP_CLIENT.listing} bytes`);
+        }
+        chunks.push(chunk);
+      }
+    });
+    return Buffer.concat(chunks).toString("utf8");
+  }
+
+  /**
+   * Moves data on a connection of its own. It is done when the data has ended and the server has said 226 or
+   * 250, in whichever order.
+   */
+  async #transfer(
+    command: string,
+    offset: number,
+    what: string,
+    signal: AbortSignal,
+    move: (socket: Socket) => Promise<void>,
+  ): Promise<void> {
+    const control = this.#control;
+    const data = await arrange(control, this.#options.passive, signal);
+    let socket: Socket | undefined;
+    /** False while a reply may still be on its way: a command sent then would take it for its own. */
+    let answered = true;
+    try {
+      if (offset > 0)
+        await control.expect(`REST ${offset}`, "the server cannot go on where it stopped", signal);
+      // Passive mode: the server may wait for the connection before it says 150.
+      const opening = this.#options.passive ? data.open(signal) : undefined;
+      opening?.catch(() => undefined);
+      answered = false;
+      const started = await control.send(command, signal);
+      answered = started.code >= 200;
+      if (started.code >= 400) throw refusal(what, started);
+      socket = await (opening ?? data.open(signal));
+      const finished = answered ? undefined : control.next(signal);
+      const [, done] = await Promise.all([move(socket), finished]);
+      answered = true;
+      if (done !== undefined && done.code >= 300) throw refusal(what, done);
+    } catch (error) {
+      if (!answered) control.close();
+      throw signal.aborted ? asTetherError(signal.reason) : error;
+    } finally {
+      data.abandon();
+      socket?.destroy();
+    }
+  }
+}
