@@ -12,6 +12,7 @@ import {
   type Role,
   type RpcCall,
   type Stream,
+  type StreamHandlers,
   type StreamName,
   TetherError,
   writeJson,
@@ -124,6 +125,11 @@ export class Client {
         onReset: reject,
       }),
     );
+  }
+
+  /** Opens a stream of another kind than `call` for whoever deals with its documents and bytes. */
+  stream(kind: StreamName, first: string, handlers: StreamHandlers): Stream {
+    return this.#connection.session.open(kind, first, false, handlers);
   }
 
   /** Ends the connection; what is still waited for rejects. */

@@ -1,0 +1,26 @@
+import type { CommandContext } from "../command-context.ts";
+import { commonAgent, type RemotePath, toRemotePath } from "../remote-path.ts";
+
+/** The context of a verb whose paths name the agent: as if `-a AGENT` had been given. */
+export function contextFor(paths: readonly RemotePath[], context: CommandContext): CommandContext {
+  const agent = commonAgent(paths);
+  if (agent === undefined) return context;
+  const { options } = context;
+  return {
+    ...context,
+    options: {
+      has: (name) => options.has(name),
+      get: (name) => (name === "agent" ? agent : options.get(name)),
+      all: (name) => (name === "agent" ? [agent] : options.all(name)),
+    },
+  };
+}
+
+/** The arguments of a verb that knows only remote paths, and the context for their agent. */
+export function remoteArguments(
+  context: CommandContext,
+  texts: readonly string[] = context.args,
+): { readonly paths: readonly string[]; readonly context: CommandContext } {
+  const remote = texts.map(toRemotePath);
+  return { paths: remote.map(({ path }) => path), context: contextFor(remote, context) };
+}

@@ -1,0 +1,64 @@
+import { type TetherError, TRANSFER, WIRE } from "../../protocol/index.ts";
+import { DiskRoom, type Progress, Receiver, type Target, Writers } from "../../transfer/index.ts";
+import type { Client } from "../client.ts";
+import { openFileStream } from "./file-stream.ts";
+import { localTarget } from "./local-places.ts";
+import type { TransferOutcome } from "./outcome.ts";
+
+/** What comes from an agent. */
+export interface GetOptions {
+  /** Paths in the agent's files. */
+  readonly sources: readonly string[];
+  /** A path here. */
+  readonly target: string;
+  readonly recursive: boolean;
+  readonly progress: Progress;
+  /** Whether the agent shall count what there is in all, for whoever shows that. */
+  readonly totals: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** Brings files here, and trees with `recursive`. Throws when the transfer as a whole breaks; see the outcome for the rest. */
+export async function getFiles(client: Client, options: GetOptions): Promise<TransferOutcome> {
+  const { sources, recursive, totals, progress, signal } = options;
+  const start = performance.now();
+  const target: Target = localTarget(options.target, sources.length > 1);
+  const failures: TetherError[] = [];
+  const notes: string[] = [];
+  let sent = 0;
+  let receiver: Receiver | undefined;
+  const request = { action: "get", sources, recursive, totals } as const;
+  const transfer = openFileStream(client, request, signal, (stream, key) => {
+    stream.grant(TRANSFER.window - WIRE.initialWindow);
+    receiver = new Receiver({
+      target,
+      key,
+      room: new DiskRoom(),
+      writers: new Writers(),
+      progress,
+      consumed: (bytes) => stream.consumed(bytes),
+      report(report) {
+        const text = JSON.stringify(report);
+        sent += Buffer.byteLength(text);
+        stream.sendDocument(text, "done" in report);
+      },
+      onFailed: (error) => failures.push(error),
+      onNote: (note) => notes.push(note),
+    });
+    const own = receiver;
+    // Why it gave up is for the agent to know too.
+    own.done.catch((error) => stream.reset(error));
+    return {
+      onData: (bytes) => own.push(bytes),
+      onEnd: () => own.end(),
+      onBroken: (reason) => void own.abort(reason),
+    };
+  });
+  try {
+    const { files, bytes } = await (receiver as Receiver).done;
+    const seconds = (performance.now() - start) / 1000;
+    return { files, bytes, sent: sent + transfer.received, resumed: 0, seconds, failures, notes };
+  } finally {
+    transfer.release();
+  }
+}

@@ -1,0 +1,89 @@
+import { asTetherError, TetherError } from "../../protocol/index.ts";
+import { type Progress, readReport, Sender, type Source } from "../../transfer/index.ts";
+import type { Client } from "../client.ts";
+import { endedEarly, openFileStream } from "./file-stream.ts";
+import { localSource } from "./local-places.ts";
+import type { TransferOutcome } from "./outcome.ts";
+
+/** What goes to an agent. */
+export interface PutOptions {
+  readonly sources: readonly string[];
+  /** A path in the agent's files. */
+  readonly target: string;
+  readonly recursive: boolean;
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+}
+
+/** Sends files, and trees with `recursive`. Throws when the transfer as a whole breaks; see the outcome for the rest. */
+export async function putFiles(client: Client, options: PutOptions): Promise<TransferOutcome> {
+  const { progress, recursive, signal, target } = options;
+  const start = performance.now();
+  const failures: TetherError[] = [];
+  const sources = options.sources.map(localSource);
+  const request = { action: "put", target, several: sources.length > 1 } as const;
+  let sender: Sender | undefined;
+  const done = deferred<{ readonly files: number; readonly bytes: number }>();
+  const transfer = openFileStream(client, request, signal, (stream, key) => {
+    sender = new Sender({
+      output: stream,
+      key,
+      recursive,
+      progress,
+      onFailed: (error) => failures.push(error),
+    });
+    const own = sender;
+    return {
+      onDocument(text) {
+        try {
+          const report = readReport(text);
+          if ("done" in report) {
+            done.resolve(report.done);
+          } else if ("failed" in report) {
+            failures.push(TetherError.fromJSON(report.failed));
+            own.refused(report.failed.entry);
+          }
+        } catch (error) {
+          this.onBroken(asTetherError(error));
+        }
+      },
+      onEnd: () => done.reject(endedEarly()),
+      onBroken(reason) {
+        own.stop(reason);
+        done.reject(reason);
+      },
+    };
+  });
+  try {
+    // Both are waited for: the sender holds files that it closes.
+    const sending = sendAll(sender as Sender, sources, () => transfer.stream.end());
+    const [sent, { files, bytes }] = await Promise.all([sending, done.promise]).finally(() =>
+      sending.catch(() => undefined),
+    );
+    const seconds = (performance.now() - start) / 1000;
+    return { files, bytes, sent: sent + transfer.received, resumed: 0, seconds, failures, notes: [] };
+  } finally {
+    transfer.release();
+  }
+}
+
+async function sendAll(sender: Sender, sources: readonly Source[], end: () => void): Promise<number> {
+  await sender.send(sources);
+  end();
+  return sender.sent;
+}
+
+function deferred<T>(): {
+  readonly promise: Promise<T>;
+  readonly resolve: (value: T) => void;
+  readonly reject: (error: TetherError) => void;
+} {
+  let resolve: (value: T) => void = () => undefined;
+  let reject: (error: TetherError) => void = () => undefined;
+  const promise = new Promise<T>((settle, fail) => {
+    resolve = settle;
+    reject = fail;
+  });
+  promise.catch(() => undefined);
+  return { promise, resolve, reject };
+}
