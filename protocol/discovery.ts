@@ -80,7 +80,7 @@ const GOODBYE_CONTEXT = "tether-discovery-goodbye-v1";
 /** Bytes of a question's nonce. */
 export const NONCE_BYTES = 16;
 /** Bytes of an agent's instance. */
-export const INSTANCE_BYTES = 8;
+const INSTANCE_BYTES = 8;
 /** The IPv6 group that agents join: link-local and not assigned by IANA (RFC 4291 §2.7, RFC 3307 §4.3). */
 export const DISCOVERY_GROUP = "ff12::8000:7415";
 /**
@@ -145,7 +145,7 @@ export type DiscoveryDatagram = Question | Answer | Announcement | Goodbye;
 /** What an agent says of itself. */
 export interface AnswerContent {
   readonly nonce: Uint8Array;
-  /** Hexadecimal, {@link INSTANCE_BYTES} bytes. */
+  /** Hexadecimal, 8 bytes. */
   readonly instance: string;
   readonly name: string;
   /** IP addresses, best first; those beyond the limit or the datagram's room are left out. */

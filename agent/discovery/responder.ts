@@ -13,6 +13,7 @@ import {
   encodeAnnouncement,
   encodeAnswer,
   encodeGoodbye,
+  inSameNetwork,
   isLinkLocalIPv6,
   type JsonObject,
   keyHash,
@@ -46,6 +47,16 @@ export interface ResponderOptions {
   readonly now: () => number;
 }
 
+interface Asker {
+  readonly socket: Socket;
+  readonly address: string;
+  readonly port: number;
+  /** When it was last answered, milliseconds. */
+  readonly at: number;
+  /** Of the question that was answered. */
+  readonly nonce: Uint8Array;
+}
+
 /**
  * Answers controllers that look for agents over UDP, on every address of this machine whatever the service
  * listens on. Says so when it starts and, signed, when it stops.
@@ -56,7 +67,7 @@ export class DiscoveryResponder {
   readonly #sockets = new Map<"udp4" | "udp6", Socket>();
   readonly #rate = new AnswerRate();
   /** Who was answered of late, by address and port: they are told of the end. */
-  readonly #askers = new Map<string, { socket: Socket; address: string; port: number; at: number }>();
+  readonly #askers = new Map<string, Asker>();
   /** Interfaces whose group is joined, as `name%index`. */
   readonly #joined = new Map<string, string>();
   #interfaces: Interfaces = {};
@@ -159,24 +170,35 @@ export class DiscoveryResponder {
       this.#refuse(from.address, now);
       return;
     }
-    const answer = this.#answer(question.nonce, addresses);
-    void send(socket, answer, from.port, from.address);
-    if (this.#asksAgain(from, now)) {
-      void send(socket, answer, from.port, `${ALL_NODES_GROUP}%${zoneOf(from.address)}`);
-    }
-    this.#remember(socket, from, now);
+    const { nonce } = question;
+    const to = this.#asksAgain(from, nonce, now) ? this.#everybodyAround(from.address) : from.address;
+    void send(socket, this.#answer(nonce, addresses), from.port, to);
+    this.#remember({ socket, address: from.address, port: from.port, at: now, nonce });
+  }
+
+  /** True when an asker has another question so soon, having got no answer; not for further copies of that one. */
+  #asksAgain(from: RemoteInfo, nonce: Uint8Array, now: number): boolean {
+    const before = this.#askers.get(askerKey(from));
+    return (
+      before !== undefined &&
+      now - before.at < DISCOVERY.repeatWindow &&
+      Buffer.compare(before.nonce, nonce) !== 0
+    );
   }
 
   /**
-   * True when a neighbour asks a second time, having got no answer: its hardware address may be what cannot be
-   * found out, and a lost neighbour solicitation is repeated only after a second (RFC 4861 §10). The answer then
-   * goes to all nodes too, which needs no such address.
+   * The group that a neighbour is in, or the asker itself where it is none.
+   *
+   * What was lost may have been the question for its hardware address, which is repeated only after a second
+   * (RFC 1122 §2.3.2.1, RFC 4861 §10). A group needs no such address. Further copies of the question are
+   * answered to the asker alone, who may not hear the group.
    */
-  #asksAgain(from: RemoteInfo, now: number): boolean {
-    const before = this.#askers.get(askerKey(from));
-    if (!before || !isLinkLocalIPv6(from.address)) return false;
-    const since = now - before.at;
-    return since > DISCOVERY.firstPause / 2 && since < DISCOVERY.repeatWindow;
+  #everybodyAround(asker: string): string {
+    if (isLinkLocalIPv6(asker)) return `${ALL_NODES_GROUP}%${zoneOf(asker)}`;
+    const near = Object.values(this.#interfaces)
+      .flatMap((infos) => infos ?? [])
+      .find((info) => !info.internal && inSameNetwork(info.address, asker, info.netmask));
+    return (near && broadcastAddress(near.address, near.netmask)) ?? asker;
   }
 
   #answer(nonce: Uint8Array, addresses: readonly string[]): Buffer {
@@ -195,10 +217,11 @@ export class DiscoveryResponder {
     this.#interfacesAt = now;
   }
 
-  #remember(socket: Socket, from: RemoteInfo, now: number): void {
-    const key = askerKey(from);
+  #remember(asker: Asker): void {
+    const key = askerKey(asker);
+    const now = asker.at;
     this.#askers.delete(key);
-    this.#askers.set(key, { socket, address: from.address, port: from.port, at: now });
+    this.#askers.set(key, asker);
     for (const [oldest, { at }] of this.#askers) {
       if (this.#askers.size <= DISCOVERY.askersTracked && now - at <= DISCOVERY.askerMemory) break;
       this.#askers.delete(oldest);
@@ -270,7 +293,7 @@ export class DiscoveryResponder {
   }
 }
 
-function askerKey({ address, port }: RemoteInfo): string {
+function askerKey({ address, port }: { readonly address: string; readonly port: number }): string {
   return `${address} ${port}`;
 }
 

@@ -1,6 +1,4 @@
-import { createSocket, type Socket } from "node:dgram";
 import { lookup } from "node:dns/promises";
-import { once } from "node:events";
 import { isIP } from "node:net";
 import {
   ALL_NODES_GROUP,
@@ -10,6 +8,7 @@ import {
   isLoopback,
 } from "../../protocol/index.ts";
 import { type Interfaces, interfaceZones } from "./interface-zones.ts";
+import { openPath, type Path } from "./path.ts";
 
 export interface AskerOptions {
   /** UDP port of the agents. */
@@ -34,7 +33,7 @@ export interface AskerOptions {
 export class Asker {
   readonly #options: AskerOptions;
   /** By local address; `0.0.0.0` and `::` are the ones for single addresses and multicast. */
-  readonly #sockets = new Map<string, Socket>();
+  readonly #paths = new Map<string, Path>();
   readonly #single = new Map<string, { readonly address: string; readonly port: number }>();
   readonly #joined = new Set<string>();
   #latest: Buffer | undefined;
@@ -56,8 +55,8 @@ export class Asker {
 
   stop(): void {
     this.#stopped = true;
-    for (const socket of this.#sockets.values()) socket.close();
-    this.#sockets.clear();
+    for (const path of this.#paths.values()) path.close();
+    this.#paths.clear();
   }
 
   /** Sends this question over every path there is now, those of new interfaces included. */
@@ -67,7 +66,14 @@ export class Asker {
     const present = this.#options.interfaces();
     const all = Object.values(present).flatMap((infos) => infos ?? []);
     const interfaces = all.filter((info) => info.family === "IPv4").slice(0, DISCOVERY.interfaces);
-    await this.#open(["0.0.0.0", "::", ...interfaces.map((info) => info.address)]);
+    const wanted = new Map<string, string | undefined>([
+      ["0.0.0.0", undefined],
+      ["::", undefined],
+    ]);
+    for (const { address, netmask, internal } of interfaces) {
+      wanted.set(address, internal ? undefined : broadcastAddress(address, netmask));
+    }
+    await this.#open(wanted);
     for (const { address, netmask } of interfaces) {
       const broadcast = broadcastAddress(address, netmask);
       if (broadcast) this.#send(address, question, port, broadcast);
@@ -89,9 +95,9 @@ export class Asker {
   #send(from: string, question: Buffer, port: number, to: string): void {
     try {
       // A path that is closed today costs nothing: the others are asked too.
-      this.#sockets.get(from)?.send(question, port, to, () => {});
+      this.#paths.get(from)?.socket.send(question, port, to, () => {});
     } catch {
-      this.#sockets.delete(from);
+      this.#paths.delete(from);
     }
   }
 
@@ -100,29 +106,26 @@ export class Asker {
     if (this.#joined.has(zone)) return;
     this.#joined.add(zone);
     try {
-      this.#sockets.get("::")?.addMembership(ALL_NODES_GROUP, `::%${zone}`);
+      this.#paths.get("::")?.socket.addMembership(ALL_NODES_GROUP, `::%${zone}`);
     } catch {
       // The other answers come all the same.
     }
   }
 
-  async #open(addresses: readonly string[]): Promise<void> {
-    for (const [address, socket] of this.#sockets) {
-      if (addresses.includes(address)) continue;
-      this.#sockets.delete(address);
-      socket.close();
+  /** Closes the paths whose local address has gone, and opens those that are new; the values are broadcast addresses. */
+  async #open(wanted: ReadonlyMap<string, string | undefined>): Promise<void> {
+    for (const [address, path] of this.#paths) {
+      if (wanted.has(address)) continue;
+      this.#paths.delete(address);
+      path.close();
     }
-    const missing = addresses.filter((address) => !this.#sockets.has(address));
+    const missing = [...wanted].filter(([address]) => !this.#paths.has(address));
     await Promise.all(
-      missing.map(async (address) => {
-        const socket = await openSocket(address);
-        if (!socket) return;
-        if (this.#stopped || this.#sockets.has(address)) {
-          socket.close();
-          return;
-        }
-        socket.on("message", (bytes, from) => this.#options.onDatagram(bytes, from.address));
-        this.#sockets.set(address, socket);
+      missing.map(async ([address, broadcast]) => {
+        const path = await openPath(address, broadcast, this.#options.onDatagram);
+        if (!path) return;
+        if (this.#stopped || this.#paths.has(address)) path.close();
+        else this.#paths.set(address, path);
       }),
     );
   }
@@ -144,20 +147,5 @@ export class Asker {
     const single = { address, port };
     this.#single.set(`${address} ${port}`, single);
     return single;
-  }
-}
-
-async function openSocket(address: string): Promise<Socket | undefined> {
-  const family = isIP(address) === 4 ? "udp4" : "udp6";
-  const socket = createSocket({ type: family, ipv6Only: family === "udp6" });
-  try {
-    socket.bind({ address, port: 0, exclusive: true });
-    await once(socket, "listening");
-    if (family === "udp4") socket.setBroadcast(true);
-    socket.on("error", () => {});
-    return socket;
-  } catch {
-    socket.close();
-    return undefined;
   }
 }

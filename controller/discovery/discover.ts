@@ -71,10 +71,9 @@ export async function discover(options: DiscoverOptions): Promise<FoundAgent[]> 
       await asker.ask(questions.next(performance.now(), found.values()));
       const left = end - performance.now();
       // A question whose answer would come too late is not asked.
-      await wait(Math.max(0, left - pause > DISCOVERY.firstPause ? pause : left), undefined, {
-        signal: stop,
-      });
-      if (performance.now() >= end) break;
+      const isLast = left - pause < DISCOVERY.firstPause;
+      await wait(Math.max(0, isLast ? left : pause), undefined, { signal: stop });
+      if (isLast) break;
     }
   } catch (thrown) {
     if (options.signal?.aborted) throw asTetherError(options.signal.reason);

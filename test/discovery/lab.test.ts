@@ -76,6 +76,15 @@ suite("in a lab of network namespaces", { skip: missing("netns") }, () => {
     }
   }
 
+  /** Loses ARP and neighbour discovery too, and lets every host forget its neighbours. */
+  async function assertAllFoundAmidLoss(what: string): Promise<void> {
+    await lab.loss(20, "frames");
+    for (let run = 0; run < 2; run++) {
+      await onEveryHost("ip neigh flush all");
+      await assertAllFound(1, `20 % of frames lost, ${what}`);
+    }
+  }
+
   async function onEveryHost(...commands: string[]): Promise<void> {
     for (const name of Object.keys(PLAN)) {
       await lab.host(name).exec(["sh", "-c", commands.join(" && ")]);
@@ -105,19 +114,14 @@ suite("in a lab of network namespaces", { skip: missing("netns") }, () => {
   });
 
   test("… with 20 % of all frames lost and no neighbour known", async () => {
-    await lab.loss(20, "frames");
-    for (let run = 0; run < 2; run++) {
-      await onEveryHost("ip neigh flush all");
-      await assertAllFound(1, "20 % of frames");
-    }
+    await assertAllFoundAmidLoss("both");
   });
 
   test("… over IPv4 alone", async () => {
     await lab.loss(0);
     await onEveryHost("for i in /proc/sys/net/ipv6/conf/eth*/disable_ipv6; do echo 1 > $i; done");
     await settle((address) => address.startsWith("10.77."));
-    await lab.loss(20);
-    await assertAllFound(2, "IPv4");
+    await assertAllFoundAmidLoss("IPv4");
   });
 
   test("… over IPv6 alone", async () => {
@@ -127,8 +131,7 @@ suite("in a lab of network namespaces", { skip: missing("netns") }, () => {
       "for i in /proc/sys/net/ipv6/conf/eth*/disable_ipv6; do echo 0 > $i; done",
     );
     await settle((address) => /^fe80::.*%eth[01]$/.test(address));
-    await lab.loss(20);
-    await assertAllFound(2, "IPv6");
+    await assertAllFoundAmidLoss("IPv6");
   });
 
   test("a watch sees who is killed within ten seconds, who stops at once, and who restarts", async () => {

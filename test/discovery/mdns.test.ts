@@ -19,7 +19,9 @@ test("mDNS names the agent on every interface, and takes the name back", {
     const browse = async (name: string) => {
       const host = lab.host(name);
       const [address = ""] = host.addresses;
-      return JSON.parse(await host.exec([...NODE, "test/discovery/mdns-browser.ts", address])) as unknown;
+      return JSON.parse(
+        await host.exec([...NODE, "test/discovery/mdns-browser-process.ts", address]),
+      ) as unknown;
     };
     for (const [name, address] of [
       ["red", pi.addresses[0]],
