@@ -146,6 +146,12 @@ export const VERBS = {
     options: ["baud"],
     load: () => import("./serial-send.ts"),
   },
+  shell: {
+    usage: "",
+    summary: "files, procedures and devices of an agent, a line at a time",
+    options: [],
+    load: () => import("./shell.ts"),
+  },
   ftp: {
     usage: "[USER@]HOST[:PORT] [--passive] [--tls] [--password-file FILE]",
     summary: "the shell's verbs against any FTP server",

@@ -3,6 +3,7 @@ import { homedir } from "node:os";
 import { posix, resolve } from "node:path";
 import { TetherError } from "../../protocol/index.ts";
 import { argumentValue } from "../arguments.ts";
+import { fileTable } from "../render/file-table.ts";
 import { table } from "../render/table.ts";
 import { valueText } from "../render/value.ts";
 import type { RemoteEntry, ShellBackend } from "./backend.ts";
@@ -59,7 +60,7 @@ export const SHELL_VERBS: { readonly [name: string]: ShellVerb } = {
     summary: "the entries of a folder over there",
     takes: [0, 1],
     completes: "remote",
-    run: async ([path], state, { signal }) => listing(await entriesOf(remote(state, path), state, signal)),
+    run: async ([path], state, { signal }) => fileTable(await entriesOf(remote(state, path), state, signal)),
   },
   cd: {
     usage: "cd [PATH]",
@@ -217,8 +218,7 @@ export function usableVerbs(backend: ShellBackend): [string, ShellVerb][] {
 
 /** A path over there, from the folder that the shell is in. */
 export function remote(state: ShellState, path = "."): string {
-  const whole = posix.resolve("/", state.remoteFolder, path);
-  return whole;
+  return posix.resolve("/", state.remoteFolder, path);
 }
 
 /** A path here, from the folder that the shell is in; `~` is the person's own. */
@@ -240,21 +240,6 @@ async function entriesOf(
   if (path === "/") return backend.list(path, signal);
   const entry = await backend.stat(path, signal);
   return entry.type === "directory" ? backend.list(path, signal) : [entry];
-}
-
-/** Entries as `ls -l` shows them, as far as the other side tells. */
-function listing(entries: readonly RemoteEntry[]): string {
-  const kinds = { file: "-", directory: "d", symlink: "l", other: "?" };
-  const width = Math.max(0, ...entries.map((entry) => String(entry.size).length));
-  return table(
-    undefined,
-    entries.map(({ name, type, size, modified = "", mode = "" }) => [
-      `${kinds[type]}${mode}`,
-      String(size).padStart(width),
-      modified.slice(0, 16).replace("T", " "),
-      type === "directory" ? `${name}/` : name,
-    ]),
-  );
 }
 
 async function quiet(work: Promise<void>): Promise<string> {
