@@ -52,7 +52,7 @@ function bash(tables: Tables): string {
   });
   return `# tether completion for bash
 _tether() {
-  local current="\${COMP_WORDS[COMP_CWORD]}" previous="\${COMP_WORDS[COMP_CWORD-1]}" words
+  local current="\${COMP_WORDS[COMP_CWORD]}" previous="\${COMP_WORDS[COMP_CWORD-1]}" words=""
   case "$previous" in
     -a|--agent|use|forget) words="$(${AGENT_NAMES})" ;;
   esac

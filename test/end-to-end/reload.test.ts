@@ -40,7 +40,7 @@ test("SIGHUP applies name, tags, devices, limits and discovery, and keeps sessio
   const folder = await agent.pair();
   const client = await connect(undefined, { folder });
   t.after(() => client.close());
-  const waiting = client.call("devices.bench.silence");
+  const waiting = assert.rejects(client.call("devices.bench.silence"), { code: "cancelled" });
   const other = { ...BENCH, name: "other" };
   const second = {
     ...base,
@@ -67,7 +67,7 @@ test("SIGHUP applies name, tags, devices, limits and discovery, and keeps sessio
   assert.deepEqual(await foundAt(agent, before), []);
 
   await reload(agent, { ...base, devices: [other], discovery: { broadcast: false } });
-  await assert.rejects(waiting, { code: "cancelled" });
+  await waiting;
   assert.deepEqual(await foundAt(agent, after), []);
   const commands = await client.procedures("devices.");
   assert.ok(commands.every(({ name }) => !name.startsWith("devices.bench.")));
