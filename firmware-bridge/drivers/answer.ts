@@ -33,7 +33,7 @@ export class AnswerFormat {
     this.schema = this.several ? { type: "array", items: lineSchema(profile) } : lineSchema(profile);
     const matching = expect === undefined ? "" : ` matching ${expect}`;
     this.awaited =
-      until === undefined ? `${this.several ? "line" : "answer"}${matching}` : `line matching ${until}`;
+      until === undefined ? `${this.several ? "lines" : "answer"}${matching}` : `line matching ${until}`;
   }
 
   /**

@@ -185,6 +185,7 @@ class TtyLink implements Link {
   }
 
   #gone(cause?: unknown): TetherError {
-    return new TetherError("device-missing", `${this.#path} has gone`, { cause });
+    const message = typeof cause === "string" ? cause : `${this.#path} has gone`;
+    return new TetherError("device-missing", message, { cause });
   }
 }

@@ -48,7 +48,7 @@ const REFUSALS: readonly [
     "device-failed",
     /answered "ERR 7"$/,
   ],
-  ["too few lines", { lines: 3 }, "a\nb\n", "timeout", /only 2 of 3 line within 30 ms$/],
+  ["too few lines", { lines: 3 }, "a\nb\n", "timeout", /only 2 of 3 lines within 30 ms$/],
   ["no end", { until: "^OK$" }, "a\nb\n", "timeout", /no line matching \^OK\$ .*\(2 lines came before it\)$/],
   [
     "a field that is no number",

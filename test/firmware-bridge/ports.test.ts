@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
 import { choosePort, type PortFacts } from "../../firmware-bridge/link/ports.ts";
+import { sysfsPorts } from "../../firmware-bridge/link/sysfs-ports.ts";
 import type { PortChoice } from "../../firmware-bridge/profile.ts";
 
 const run = promisify(execFile);
@@ -85,14 +86,50 @@ E: ID_SERIAL_SHORT=75230
   ]);
 });
 
-test("ports: without udevadm the list fails in one line that says so", async (t) => {
+test("ports: without udevadm the kernel's own list is given", async (t) => {
   const folder = await mkdtemp(join(tmpdir(), "tether-no-udev-"));
   t.after(() => rm(folder, { recursive: true }));
-  assert.deepEqual(await listWith(folder), {
-    code: "device-failed",
-    message: "the serial ports cannot be listed: udevadm is not installed",
-    hint: "sudo apt install udev",
+  assert.deepEqual(await listWith(folder), await sysfsPorts());
+});
+
+test("ports: what the kernel lists is what hangs on hardware, with the facts of its USB device", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "tether-sysfs-"));
+  t.after(() => rm(folder, { recursive: true }));
+  const terminals = join(folder, "class");
+  const add = async (name: string, device: string, facts: { readonly [file: string]: string } = {}) => {
+    await mkdir(join(terminals, name), { recursive: true });
+    await mkdir(join(folder, device), { recursive: true });
+    await symlink(join(folder, device), join(terminals, name, "device"));
+    for (const [file, text] of Object.entries(facts)) await writeFile(join(folder, file), `${text}\n`);
+  };
+  await add("ttyACM0", "usb/1-1/1-1:1.0", {
+    "usb/1-1/idVendor": "2341",
+    "usb/1-1/idProduct": "0043",
+    "usb/1-1/serial": "75230",
+    "usb/1-1/manufacturer": "Arduino (www.arduino.cc)",
   });
+  await add("ttyUSB10", "usb/1-2/1-2:1.0/ttyUSB10", {
+    "usb/1-2/idVendor": "1a86",
+    "usb/1-2/idProduct": "7523",
+    "usb/1-2/serial": "",
+  });
+  await add("ttyAMA0", "soc/uart", { "class/ttyAMA0/type": "32" });
+  await add("ttyS3", "platform/serial8250", { "class/ttyS3/type": "0" });
+  await add("ttyprintk", "virtual");
+  await mkdir(join(terminals, "tty1"));
+  const ports = (await sysfsPorts(terminals)).sort((a, b) => (a.path < b.path ? -1 : 1));
+  assert.deepEqual(ports, [
+    {
+      path: "/dev/ttyACM0",
+      manufacturer: "Arduino (www.arduino.cc)",
+      serialNumber: "75230",
+      vendorId: "2341",
+      productId: "0043",
+    },
+    { path: "/dev/ttyAMA0" },
+    { path: "/dev/ttyUSB10", vendorId: "1a86", productId: "7523" },
+  ]);
+  assert.deepEqual(await sysfsPorts(join(folder, "absent")), []);
 });
 
 test("ports: without the native addon the list fails in one line that says what to do", async () => {
