@@ -1,9 +1,7 @@
-import { randomBytes } from "node:crypto";
 import {
   closeSync,
   constants,
   fchmodSync,
-  fstatSync,
   futimesSync,
   lstatSync,
   openSync,
@@ -15,8 +13,7 @@ import {
 import { TetherError, TRANSFER } from "../protocol/index.ts";
 import type { ContentDigest } from "./digest.ts";
 import type { Folder } from "./folder.ts";
-import { checkName, partialName } from "./names.ts";
-import { systemCode } from "./private-files.ts";
+import { checkName } from "./names.ts";
 import type { FileHeader } from "./record.ts";
 import type { HeldRoom, Room } from "./room.ts";
 import type { Writers } from "./writers.ts";
@@ -27,6 +24,8 @@ const CREATE_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL |
 export interface IncomingContext {
   readonly room: Room;
   readonly writers: Writers;
+  /** True when the folder was made by this transfer, so that there is nothing to replace. */
+  readonly isNew: boolean;
   /** Called with the bytes of content that have been written, or dropped, and are held no more. */
   readonly onWritten: (bytes: number) => void;
 }
@@ -65,7 +64,6 @@ export class IncomingFile {
     context: IncomingContext,
   ) {
     checkName(name);
-    folder.verify();
     this.folder = folder;
     this.name = name;
     this.#header = header;
@@ -73,12 +71,12 @@ export class IncomingFile {
     this.#context = context;
     this.#unclaim = context.writers.claim(folder, name);
     try {
-      this.#room = context.room.hold(folder, header.size, replacedBytes(folder, name));
+      this.#room = context.room.hold(folder, header.size, context.isNew ? 0 : replacedBytes(folder, name));
     } catch (error) {
       this.#unclaim();
       throw error;
     }
-    this.#partial = partialName(randomBytes(8));
+    this.#partial = context.writers.freshName();
     this.#ended = context.writers.begin(this.#partial);
     try {
       this.descriptor = openSync(folder.path(this.#partial), CREATE_FLAGS, 0o600);
@@ -138,29 +136,24 @@ export class IncomingFile {
     if (process.platform !== "win32") fchmodSync(this.descriptor, this.#header.mode);
   }
 
-  /** Gives the complete and synced file its name. Throws what the system says; the partial file is gone then. */
+  /** Gives the complete and synced file its name. Throws what the system says; then {@link forget} it. */
   commit(): void {
-    try {
-      this.folder.verify();
-      this.#checkOwn();
-      closeSync(this.descriptor);
-    } catch (error) {
-      this.#remove(true);
-      throw error;
-    }
-    try {
-      renameSync(this.folder.path(this.#partial), this.folder.path(this.name));
-    } catch (error) {
-      this.#remove(false);
-      throw error;
-    }
+    renameSync(this.folder.path(this.#partial), this.folder.path(this.name));
+    closeSync(this.descriptor);
     this.#room.keep();
     this.#release();
   }
 
-  /** Like {@link discard}, for a complete file. */
+  /** Like {@link discard}, for a file that nothing is being written to any more. */
   forget(): void {
-    this.#remove(true);
+    closeSync(this.descriptor);
+    try {
+      unlinkSync(this.folder.path(this.#partial));
+    } catch {
+      // It is gone already, or the folder is: nothing is left over either way.
+    }
+    this.#room.drop();
+    this.#release();
   }
 
   /** Leaves the old file as it was and nothing of the new one, as soon as no thread writes to it any more. */
@@ -168,7 +161,7 @@ export class IncomingFile {
     this.#failure ??= new TetherError("cancelled", "given up");
     this.#drop();
     await this.idle();
-    this.#remove(true);
+    this.forget();
   }
 
   /** Resolves when no thread writes. */
@@ -237,26 +230,6 @@ export class IncomingFile {
     if (bytes > 0) this.#context.onWritten(bytes);
   }
 
-  /** Throws when the partial name is not this file's any more. */
-  #checkOwn(): void {
-    const own = fstatSync(this.descriptor);
-    const there = lstatSync(this.folder.path(this.#partial));
-    if (own.ino !== there.ino || own.dev !== there.dev) {
-      throw new TetherError("busy", "somebody else took away the file that was being received");
-    }
-  }
-
-  #remove(isOpen: boolean): void {
-    if (isOpen) closeSync(this.descriptor);
-    try {
-      unlinkSync(this.folder.path(this.#partial));
-    } catch {
-      // It is gone already, or the folder is: nothing is left over either way.
-    }
-    this.#room.drop();
-    this.#release();
-  }
-
   #release(): void {
     this.#ended();
     this.#unclaim();
@@ -265,14 +238,9 @@ export class IncomingFile {
 
 /** Bytes of the file that will be replaced. Throws `exists` for what a file cannot replace. */
 function replacedBytes(folder: Folder, name: string): number {
-  try {
-    const facts = lstatSync(folder.path(name));
-    if (facts.isDirectory()) throw new TetherError("exists", "a folder of that name is there");
-    return facts.isFile() ? facts.size : 0;
-  } catch (error) {
-    if (systemCode(error) === "ENOENT") return 0;
-    throw error;
-  }
+  const facts = lstatSync(folder.path(name), { throwIfNoEntry: false });
+  if (facts?.isDirectory()) throw new TetherError("exists", "a folder of that name is there");
+  return facts?.isFile() ? facts.size : 0;
 }
 
 function dropFront(buffers: readonly Buffer[], bytes: number): Buffer[] {

@@ -8,9 +8,9 @@ export function isPartial(name: string): boolean {
   return PARTIAL.test(name);
 }
 
-/** The name of a file that is being received; `random` is 8 bytes. */
-export function partialName(random: Buffer): string {
-  return `.tether-${random.toString("hex")}.part`;
+/** The name of a file that is being received; `unique` is 16 hexadecimal digits. */
+export function partialName(unique: string): string {
+  return `.tether-${unique}.part`;
 }
 
 /**

@@ -1,16 +1,16 @@
-import { randomBytes } from "node:crypto";
-import { chmodSync, fsync, mkdirSync, renameSync, symlinkSync, unlinkSync, utimesSync } from "node:fs";
+import { chmodSync, mkdirSync, renameSync, symlinkSync, unlinkSync, utimesSync } from "node:fs";
 import { asTetherError, FILES, TetherError, TRANSFER } from "../protocol/index.ts";
 import { ContentDigest } from "./digest.ts";
 import { entryError } from "./entry-error.ts";
 import type { Folder } from "./folder.ts";
 import { IncomingFile } from "./incoming-file.ts";
-import { checkName, partialName } from "./names.ts";
+import { checkName } from "./names.ts";
 import { systemCode } from "./private-files.ts";
 import type { Progress } from "./progress.ts";
 import { type EntryFacts, type FileHeader, type Item, RecordReader } from "./record.ts";
 import type { Report } from "./requests.ts";
 import type { Room } from "./room.ts";
+import { SyncPace } from "./sync-pace.ts";
 import { Turn } from "./turn.ts";
 import type { Writers } from "./writers.ts";
 
@@ -56,6 +56,8 @@ interface Level {
   readonly path: string;
   /** The target's own folder is closed at the end. */
   readonly isTarget: boolean;
+  /** Made by this transfer: nothing else is in it. */
+  readonly isNew: boolean;
 }
 
 /** A file under way. */
@@ -96,6 +98,9 @@ export class Receiver {
   #ignoringFile = false;
   /** Folders inside each other that are not taken. */
   #ignoredLevels = 0;
+  readonly #pace = new SyncPace();
+  /** Folders that have been seen to be where they were, in this turn of the event loop. */
+  readonly #verified = new Set<Folder>();
   #batch = newBatch();
   #committing: Promise<void> | undefined;
   #discarding: Promise<void> | undefined;
@@ -121,6 +126,7 @@ export class Receiver {
   push(bytes: Buffer): void {
     if (this.#over) return;
     this.#reader.push(bytes);
+    this.#verified.clear();
     this.#run();
   }
 
@@ -213,13 +219,14 @@ export class Receiver {
       this.#ignoringFile = true;
       return;
     }
-    const { folder, path } = this.#where();
+    const { folder, path, isNew } = this.#where();
     const name = this.#ownName(header.name);
     const { room, writers, key, progress } = this.#options;
     progress.begin(path + name, header.size);
     try {
+      this.#verify(folder);
       const digest = new ContentDigest(key, entry);
-      const context = { room, writers, onWritten: this.#options.consumed };
+      const context = { room, writers, isNew, onWritten: this.#options.consumed };
       const incoming = new IncomingFile(folder, name, header, digest, context);
       this.#file = { incoming, entry, path: path + name };
     } catch (error) {
@@ -302,14 +309,15 @@ export class Receiver {
     const { folder: parent, path } = this.#where();
     const own = this.#ownName(name);
     if (own === "" && this.#levels.length === 0) {
-      this.#levels.push({ folder: parent, facts, path, isTarget: true });
+      this.#levels.push({ folder: parent, facts, path, isTarget: true, isNew: false });
       return;
     }
     try {
       checkName(own);
-      parent.verify();
-      if (makeFolder(parent, own)) this.#batch.touched.add(parent);
-      this.#levels.push({ folder: parent.enter(own), facts, path: `${path}${own}/`, isTarget: false });
+      this.#verify(parent);
+      const isNew = makeFolder(parent, own);
+      if (isNew) this.#batch.touched.add(parent);
+      this.#levels.push({ folder: parent.enter(own), facts, path: `${path}${own}/`, isTarget: false, isNew });
     } catch (error) {
       this.#ignoredLevels = 1;
       this.#fail(entry, entryError("write", path + own, error));
@@ -338,8 +346,8 @@ export class Receiver {
       if (leadsOut(target, this.#options.target.above + this.#levels.length)) {
         throw new TetherError("forbidden", `a symbolic link to ${target}, which leads out of what is moved`);
       }
-      folder.verify();
-      makeLink(folder, own, target);
+      this.#verify(folder);
+      makeLink(folder, own, target, this.#options.writers.freshName());
       this.#batch.touched.add(folder);
     } catch (error) {
       this.#fail(entry, entryError("write", path + own, error));
@@ -351,8 +359,8 @@ export class Receiver {
       throw new TetherError("invalid", "a file that does not end");
   }
 
-  #where(): { readonly folder: Folder; readonly path: string } {
-    return this.#levels.at(-1) ?? this.#options.target;
+  #where(): { readonly folder: Folder; readonly path: string; readonly isNew: boolean } {
+    return this.#levels.at(-1) ?? { ...this.#options.target, isNew: false };
   }
 
   /** What an entry is called here: only those of the top may have another name. */
@@ -435,14 +443,20 @@ export class Receiver {
 
   /** Brings the files of a batch to the disk, gives them their names, and brings those to the disk. */
   async #commit({ finishing, touched }: Batch): Promise<void> {
-    const unsynced = await syncFiles(finishing);
+    const files = finishing.flatMap((one) => (one.kind === "file" ? [one.file] : []));
+    const unsynced = await this.#pace.sync(files.map(({ incoming }) => incoming.descriptor));
+    this.#verified.clear();
     const turn = new Turn();
     const left: Folder[] = [];
+    let index = 0;
     try {
-      for (const [index, one] of finishing.entries()) {
-        if (one.kind === "file") this.#commitFile(one.file, unsynced.get(index));
+      for (const one of finishing) {
+        if (one.kind === "file") this.#commitFile(one.file, unsynced.get(index++));
         else this.#finishFolder(one.level, touched, left);
-        if (turn.isOver) await turn.rest();
+        if (turn.isOver) {
+          await turn.rest();
+          this.#verified.clear();
+        }
       }
       for (const folder of touched) await folder.sync();
     } finally {
@@ -453,17 +467,23 @@ export class Receiver {
 
   #commitFile({ incoming, entry, path }: Receiving, unsynced: unknown): void {
     try {
-      if (unsynced !== undefined) {
-        incoming.forget();
-        throw unsynced;
-      }
+      if (unsynced !== undefined) throw unsynced;
+      this.#verify(incoming.folder);
       incoming.commit();
       this.#files++;
       this.#bytes += incoming.size;
       this.#options.progress.files++;
     } catch (error) {
+      incoming.forget();
       this.#fail(entry, entryError("write", path, error));
     }
+  }
+
+  /** Makes sure that a folder is still where it was, once in each turn of the event loop. */
+  #verify(folder: Folder): void {
+    if (this.#verified.has(folder)) return;
+    folder.verify();
+    this.#verified.add(folder);
   }
 
   #finishFolder({ folder, facts, path, isTarget }: Level, touched: Set<Folder>, left: Folder[]): void {
@@ -516,27 +536,6 @@ function newBatch(): Batch {
   return { finishing: [], touched: new Set(), bytes: 0 };
 }
 
-/** Brings the files to the disk, all at once; gives what the system said of those where that failed. */
-function syncFiles(finishing: readonly Finishing[]): Promise<ReadonlyMap<number, unknown>> {
-  const failed = new Map<number, unknown>();
-  return new Promise((resolve) => {
-    let left = 1;
-    const finished = () => {
-      if (--left === 0) resolve(failed);
-    };
-    for (const [index, one] of finishing.entries()) {
-      if (one.kind !== "file") continue;
-      left++;
-      // Without a promise each, which would take longer than the rest of a small file.
-      fsync(one.file.incoming.descriptor, (error) => {
-        if (error !== null) failed.set(index, error);
-        finished();
-      });
-    }
-    finished();
-  });
-}
-
 /** True when the folder was not there. */
 function makeFolder(parent: Folder, name: string): boolean {
   try {
@@ -548,8 +547,8 @@ function makeFolder(parent: Folder, name: string): boolean {
   }
 }
 
-function makeLink(folder: Folder, name: string, target: string): void {
-  const partial = folder.path(partialName(randomBytes(8)));
+function makeLink(folder: Folder, name: string, target: string, partialName: string): void {
+  const partial = folder.path(partialName);
   symlinkSync(target, partial);
   try {
     renameSync(partial, folder.path(name));

@@ -1,5 +1,5 @@
 import { statfsSync } from "node:fs";
-import { TetherError } from "../protocol/index.ts";
+import { TetherError, TRANSFER } from "../protocol/index.ts";
 import type { Folder } from "./folder.ts";
 
 /** Room for one file that is being received. One of the two is called, once. */
@@ -30,7 +30,8 @@ export class DiskRoom implements Room {
 
 /** Throws `quota` when the disk that the folder is on has fewer than `size` bytes left. */
 export function checkDisk(folder: Folder, size: number): void {
-  if (size === 0) return;
+  // Of a small file the write itself says it, and nothing is lost.
+  if (size <= TRANSFER.smallFile) return;
   const { bavail, bsize } = statfsSync(folder.self);
   const free = bavail * bsize;
   if (size <= free) return;

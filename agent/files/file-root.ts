@@ -1,7 +1,7 @@
 import { closeSync, constants, fstatSync, mkdirSync, openSync, readlinkSync } from "node:fs";
 import { FILES, TetherError } from "../../protocol/index.ts";
 import { entryError, splitPath, systemCode } from "../../transfer/index.ts";
-import { HeldFolder } from "./held-folder.ts";
+import { HeldFolder, isWithin, RootPlace } from "./held-folder.ts";
 
 /** Something in the root, which may not be there. */
 export interface Place {
@@ -32,7 +32,7 @@ interface Way {
  */
 export class FileRoot {
   readonly #path: string;
-  #descriptor: number | undefined;
+  #open: { readonly descriptor: number; readonly place: RootPlace } | undefined;
 
   /** `path` is the root's; it is made when it is not there. */
   constructor(path: string) {
@@ -43,27 +43,23 @@ export class FileRoot {
   open(): void {
     try {
       mkdirSync(this.#path, { recursive: true, mode: 0o700 });
-      this.#descriptor = openSync(this.#path, constants.O_RDONLY | constants.O_DIRECTORY);
-      readlinkSync(`/proc/self/fd/${this.#descriptor}`);
+      const descriptor = openSync(this.#path, constants.O_RDONLY | constants.O_DIRECTORY);
+      this.#open = { descriptor, place: new RootPlace(descriptor) };
+      this.#open.place.look();
     } catch (error) {
       throw entryError("open", this.#path, error);
     }
   }
 
   close(): void {
-    if (this.#descriptor !== undefined) closeSync(this.#descriptor);
-    this.#descriptor = undefined;
+    if (this.#open !== undefined) closeSync(this.#open.descriptor);
+    this.#open = undefined;
   }
 
   /** The root itself; whoever asked closes it. */
   folder(): HeldFolder {
-    if (this.#descriptor === undefined) throw new TetherError("internal", "the files' root is not open");
-    // Somebody has removed it: the path may lead to another one by now.
-    if (fstatSync(this.#descriptor).nlink === 0) {
-      this.close();
-      this.open();
-    }
-    return HeldFolder.open(this.#descriptor, () => this.#realPath());
+    const { descriptor, place } = this.#opened();
+    return HeldFolder.open(descriptor, place);
   }
 
   /**
@@ -133,8 +129,8 @@ export class FileRoot {
       throw new TetherError("invalid", `${path}: more than ${FILES.links} symbolic links on the way`);
     }
     if (target.startsWith("/")) {
-      const root = this.#realPath();
-      if (target !== root && !target.startsWith(`${root}/`)) throw leadsOut(path);
+      const root = this.#opened().place.look();
+      if (!isWithin(target, root)) throw leadsOut(path);
       way.folder.close();
       way.folder = this.folder();
       way.names = [];
@@ -166,8 +162,14 @@ export class FileRoot {
     way.folder = folder;
   }
 
-  #realPath(): string {
-    return readlinkSync(`/proc/self/fd/${this.#descriptor ?? -1}`);
+  #opened(): { readonly descriptor: number; readonly place: RootPlace } {
+    // Somebody has removed it: the path may lead to another one by now.
+    if (this.#open !== undefined && fstatSync(this.#open.descriptor).nlink === 0) {
+      this.close();
+      this.open();
+    }
+    if (this.#open === undefined) throw new TetherError("internal", "the files' root is not open");
+    return this.#open;
   }
 }
 

@@ -5,6 +5,27 @@ import { type Folder, syncDescriptor } from "../../transfer/index.ts";
 /** Of all flags the one that matters is O_NOFOLLOW: the last name of what is opened is never a link. */
 const FOLDER_FLAGS = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 
+/** Where the kernel says that the root is. */
+export class RootPlace {
+  readonly #descriptor: number;
+  #path = "";
+
+  constructor(descriptor: number) {
+    this.#descriptor = descriptor;
+  }
+
+  /** As it was when {@link look} was last called. */
+  get path(): string {
+    return this.#path;
+  }
+
+  /** As it is now. */
+  look(): string {
+    this.#path = readlinkSync(`/proc/self/fd/${this.#descriptor}`);
+    return this.#path;
+  }
+}
+
 /**
  * A folder inside the root, held by its descriptor.
  *
@@ -14,19 +35,19 @@ const FOLDER_FLAGS = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NO
  */
 export class HeldFolder implements Folder {
   readonly #descriptor: number;
-  readonly #rootPath: () => string;
+  readonly #root: RootPlace;
   #key: string | undefined;
   #closed = false;
 
-  /** Takes over the descriptor; `rootPath` gives the path of the root as the kernel has it. */
-  constructor(descriptor: number, rootPath: () => string) {
+  /** Takes over the descriptor. */
+  constructor(descriptor: number, root: RootPlace) {
     this.#descriptor = descriptor;
-    this.#rootPath = rootPath;
+    this.#root = root;
   }
 
   /** The folder of a descriptor, by another descriptor of its own. */
-  static open(descriptor: number, rootPath: () => string): HeldFolder {
-    return new HeldFolder(openSync(`/proc/self/fd/${descriptor}/.`, FOLDER_FLAGS), rootPath);
+  static open(descriptor: number, root: RootPlace): HeldFolder {
+    return new HeldFolder(openSync(`/proc/self/fd/${descriptor}/.`, FOLDER_FLAGS), root);
   }
 
   get self(): string {
@@ -44,12 +65,12 @@ export class HeldFolder implements Folder {
   }
 
   enter(name: string): HeldFolder {
-    return new HeldFolder(openSync(this.path(name), FOLDER_FLAGS), this.#rootPath);
+    return new HeldFolder(openSync(this.path(name), FOLDER_FLAGS), this.#root);
   }
 
   /** Opens a folder like {@link enter}, whose name need not be UTF-8. */
   enterRaw(name: Buffer): HeldFolder {
-    return new HeldFolder(openSync(this.rawPath(name), FOLDER_FLAGS), this.#rootPath);
+    return new HeldFolder(openSync(this.rawPath(name), FOLDER_FLAGS), this.#root);
   }
 
   stat(): Stats {
@@ -58,9 +79,8 @@ export class HeldFolder implements Folder {
   }
 
   verify(): void {
-    const root = this.#rootPath();
     const place = readlinkSync(this.self);
-    if (place === root || place.startsWith(root === "/" ? root : `${root}/`)) return;
+    if (isWithin(place, this.#root.path) || isWithin(place, this.#root.look())) return;
     throw new TetherError("forbidden", "its folder has been moved out of the files' root");
   }
 
@@ -81,4 +101,9 @@ export class HeldFolder implements Folder {
     this.#closed = true;
     closeSync(this.#descriptor);
   }
+}
+
+/** True when `path` is `folder` or lies below it. */
+export function isWithin(path: string, folder: string): boolean {
+  return path === folder || path.startsWith(folder === "/" ? folder : `${folder}/`);
 }
