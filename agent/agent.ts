@@ -14,6 +14,7 @@ import { ControlServer } from "./control/server.ts";
 import { DeviceDesk } from "./devices/index.ts";
 import { Discovery } from "./discovery/index.ts";
 import { Files } from "./files/index.ts";
+import { Gateways } from "./gateways/index.ts";
 import { Controllers, loadAgentIdentity, lockState, PairingDesk, StateFolder } from "./identity/index.ts";
 import type { Log, LogFacts } from "./log.ts";
 import { MqttService } from "./mqtt/index.ts";
@@ -160,10 +161,14 @@ export class Agent {
       },
     });
     await listener.start();
-    this.#undo.push(() => listener.stop(AbortSignal.timeout(FINISH_WITHIN)));
+    const gateways = new Gateways({ registry, calls, log, refusals });
+    this.#undo.push(async () => {
+      const signal = AbortSignal.timeout(FINISH_WITHIN);
+      await Promise.all([listener.stop(signal), gateways.stop(signal)]);
+    });
 
     const mqtt = new MqttService({ log, refusals, registry, calls, desk });
-    const acts = this.#ownerActs({ identity, controllers, pairing, listener, desk, mqtt });
+    const acts = this.#ownerActs({ identity, controllers, pairing, listener, desk, mqtt, gateways });
     const ownerRegistry = new Registry();
     for (const procedure of ownerProcedures(acts)) ownerRegistry.add(procedure);
     const control = new ControlServer(statePath, ownerRegistry);
@@ -180,6 +185,7 @@ export class Agent {
     });
     this.#undo.push(() => discovery.stop());
     await discovery.apply(this.#configuration);
+    await gateways.apply(this.#configuration.gateways);
 
     this.#reload = async (next) => {
       listener.setLimits({ ...next.limits, unpaired: CONNECTIONS.unpaired });
@@ -187,6 +193,7 @@ export class Agent {
       files.room.setLimit(next.files.quota);
       await desk.declare(next.devices);
       await mqtt.configure(next.mqtt, { ...agentFacts });
+      await gateways.apply(next.gateways);
       await discovery.apply(next).catch((thrown: unknown) => {
         const error = asTetherError(thrown);
         log.error("discovery-failed", `discovery stays as it was: ${error.message}`, { code: error.code });
@@ -211,8 +218,9 @@ export class Agent {
     readonly listener: Listener;
     readonly desk: DeviceDesk;
     readonly mqtt: MqttService;
+    readonly gateways: Gateways;
   }): OwnerActs {
-    const { identity, controllers, pairing, listener, desk, mqtt } = rooms;
+    const { identity, controllers, pairing, listener, desk, mqtt, gateways } = rooms;
     const { log } = this.#options;
     return {
       issueCode: (wish) => {
@@ -233,7 +241,7 @@ export class Agent {
         uptimeSeconds: Math.round((performance.now() - this.#started) / 1000),
         fingerprint: identity.fingerprint,
         listen: [{ ...listener.address }],
-        gateways: [],
+        gateways: gateways.facts(),
         devices: desk.list().map(({ name, driver, state }) => ({ name, driver, state })),
         mqtt: mqtt.status,
         controllers: controllers.list().length,

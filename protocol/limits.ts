@@ -404,8 +404,9 @@ export const MQTT = {
   /** Subscriptions, and messages of QoS 2 under way, of one of its clients. */
   brokerSubscriptions: 256,
   brokerInflight: 8,
-  /** Retained messages that its clients may leave there. */
+  /** Retained messages that its clients may leave there, and their bytes. */
   brokerRetained: 2_000,
+  brokerRetainedBytes: 16 * MiB,
 } as const;
 
 /** Gateways. What the owner may set for each one has its default in the configuration's table. */
@@ -423,11 +424,9 @@ export const GATEWAYS = {
   /** Connections that wait to be accepted; the kernel may allow fewer (listen(2)). */
   backlog: 4_096,
   /** Milliseconds between two tries to open a gateway that cannot be opened, such as a port in use. */
-  retryInterval: 5_000,
+  retryInterval: 2_000,
   /** Milliseconds that calls in flight get when a gateway is taken out of the configuration. */
   finishWithin: 2_000,
-  /** Connections ended for what they asked at once; beyond it they are dropped without a word. */
-  linger: 256,
   /** Bytes of a datagram's payload over IPv4, which also fits IPv6. */
   datagram: 65_507,
   /** How many times the bytes of a datagram its answer may have, headers counted: little enough that nobody forges addresses for it. */

@@ -27,6 +27,7 @@ const PEERS = {
     commands: ["mosquitto", "mosquitto_pub", "mosquitto_sub"],
     packages: ["mosquitto", "mosquitto-clients"],
   },
+  netcat: { commands: ["nc"], packages: ["netcat-openbsd"] },
   netns: {
     commands: ["ip", "nft", "iptables"],
     // Namespaces also need root, and a kernel that lets this machine have them.

@@ -1,5 +1,7 @@
 export { CallGate } from "./call-gate.ts";
 export { CallScope, settleWithin } from "./call-scope.ts";
 export { Listener } from "./listener.ts";
+export { plainAddress } from "./peer.ts";
+export { Places, type Release } from "./places.ts";
 export { Refusals } from "./refusals.ts";
 export type { Services } from "./services.ts";

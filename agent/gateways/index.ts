@@ -1,0 +1,2 @@
+export type { Gateway, GatewayFacts, GatewayServices } from "./gateway.ts";
+export { Gateways } from "./gateways.ts";

@@ -1,0 +1,40 @@
+import type { GatewayConfiguration } from "../config/index.ts";
+import type { Gateway, GatewayServices } from "./gateway.ts";
+
+type Kind = GatewayConfiguration["kind"];
+
+/** Loads a kind's code and makes a gateway of it. */
+type Make<K extends Kind> = (
+  configuration: GatewayConfiguration & { readonly kind: K },
+  services: GatewayServices,
+) => Promise<Gateway>;
+
+/** The one table of kinds; one that this version does not serve is undefined. Each is loaded when it is used. */
+const KINDS: { readonly [K in Kind]: Make<K> | undefined } = {
+  tcp: async (configuration, services) => {
+    const { TcpGateway } = await import("./tcp.ts");
+    return new TcpGateway(configuration, services);
+  },
+  udp: async (configuration, services) => {
+    const { UdpGateway } = await import("./udp.ts");
+    return new UdpGateway(configuration, services);
+  },
+  unix: async (configuration, services) => {
+    const { UnixGateway } = await import("./unix.ts");
+    return new UnixGateway(configuration, services);
+  },
+  xmlrpc: undefined,
+  http: undefined,
+  ftp: undefined,
+  rfc2217: undefined,
+  serial: undefined,
+};
+
+/** Makes the gateway of a configuration, not started yet; undefined for a kind that this version does not serve. */
+export async function createGateway(
+  configuration: GatewayConfiguration,
+  services: GatewayServices,
+): Promise<Gateway | undefined> {
+  const make = KINDS[configuration.kind] as Make<Kind> | undefined;
+  return make?.(configuration, services);
+}
