@@ -76,7 +76,7 @@ export class EmbeddedBroker implements Broker {
 
   #guard(broker: Aedes, login: { readonly username: string; readonly password: string } | undefined): void {
     const { refusals, isAgents } = this.#options;
-    const retained = new Set<string>();
+    const retained = new RetainedTally();
     // Sessions that outlive their connection would collect messages without end.
     broker.preConnect = (_client, packet, done) => {
       packet.clean = true;
@@ -101,21 +101,34 @@ export class EmbeddedBroker implements Broker {
         done(new Error(`only the agent publishes on ${topic}`));
         return;
       }
-      if (retain && payload.length === 0) retained.delete(topic);
-      else if (retain && !retained.has(topic)) {
-        if (retained.size >= MQTT.brokerRetained) {
-          done(new Error("too many retained messages"));
-          return;
-        }
-        retained.add(topic);
-      }
-      done(null);
+      const fits = !retain || retained.keep(topic, payload.length);
+      done(fits ? null : new Error("there is no room for another retained message"));
     };
     broker.authorizeSubscribe = (client, subscription, done) => {
       const { subscriptions } = client as Client & { readonly subscriptions: object };
       const full = Object.keys(subscriptions).length >= MQTT.brokerSubscriptions;
       done(null, full ? null : subscription);
     };
+  }
+}
+
+/** Counts what clients have the broker keep: one message a topic, none where it is empty. */
+class RetainedTally {
+  readonly #bytes = new Map<string, number>();
+  #total = 0;
+
+  /** False when it would be too much; else counts it in the place of the topic's last one. */
+  keep(topic: string, payloadBytes: number): boolean {
+    const before = this.#bytes.get(topic);
+    const bytes = payloadBytes === 0 ? 0 : payloadBytes + topic.length;
+    const total = this.#total - (before ?? 0) + bytes;
+    const isOneMore = before === undefined && bytes > 0;
+    if (bytes > 0 && total > MQTT.brokerRetainedBytes) return false;
+    if (isOneMore && this.#bytes.size >= MQTT.brokerRetained) return false;
+    if (bytes === 0) this.#bytes.delete(topic);
+    else this.#bytes.set(topic, bytes);
+    this.#total = total;
+    return true;
   }
 }
 

@@ -1,2 +1,1 @@
 export { MqttService } from "./service.ts";
-export type { MqttServices, MqttState } from "./session.ts";

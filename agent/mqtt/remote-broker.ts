@@ -1,6 +1,6 @@
+import type { ClientRequestArgs } from "node:http";
 import type { IClientOptions, IPublishPacket, MqttClient } from "mqtt";
 import { MQTT, TetherError } from "../../protocol/index.ts";
-import { trustedAuthorities } from "./authorities.ts";
 import type {
   Broker,
   BrokerConnection,
@@ -11,6 +11,7 @@ import type {
 } from "./broker.ts";
 import { PacketGuard } from "./packet-guard.ts";
 import { readPassword } from "./password.ts";
+import { Trust } from "./trust.ts";
 
 /** Versions as CONNECT carries them (MQTT 3.1.1 §3.1.2.2, MQTT 5.0 §3.1.2.2), and as people write them. */
 const VERSIONS = { 5: "5.0", 4: "3.1.1" } as const;
@@ -38,6 +39,7 @@ export interface RemoteBrokerOptions {
 export class RemoteBroker implements Broker {
   readonly name: string;
   readonly #options: RemoteBrokerOptions;
+  readonly #trust = new Trust();
   /** False once the broker has said that it does not speak MQTT 5.0. */
   #speaksFive = true;
 
@@ -72,7 +74,11 @@ export class RemoteBroker implements Broker {
       path: `${url.pathname}${url.search}`,
       // The library builds a WebSocket's URL without the brackets of an IPv6 address.
       transformWsUrl: () => this.#options.url,
-      ...((protocol === "mqtts" || protocol === "wss") && { ca: await trustedAuthorities() }),
+      ...(protocol === "mqtts" && { secureContext: await this.#trust.context() }),
+      // Node's TLS takes it from there, though the library's types do not say so.
+      ...(protocol === "wss" && {
+        wsOptions: { secureContext: await this.#trust.context() } as ClientRequestArgs,
+      }),
       clientId,
       ...(username !== undefined && { username }),
       ...(passwordFile !== undefined && { password: await readPassword(passwordFile) }),

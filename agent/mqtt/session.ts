@@ -134,7 +134,7 @@ export class MqttSession {
     const { signal } = this.#ended;
     const pauses = new Pauses();
     while (!signal.aborted) {
-      const started = performance.now();
+      let connectedAt: number | undefined;
       try {
         const connection = await this.#broker.connect({
           will: { topic: this.topics.status, payload: "offline" },
@@ -142,6 +142,7 @@ export class MqttSession {
           signal,
         });
         this.#connection = connection;
+        connectedAt = performance.now();
         await this.#welcome(connection);
         tried();
         const reason = await connection.closed;
@@ -152,7 +153,8 @@ export class MqttSession {
       this.#outbox.detach();
       this.#connection = undefined;
       tried();
-      if (performance.now() - started >= MQTT.settled + MQTT.connectTimeout) pauses.reset();
+      // One that is lost at once, as where two agents have one client id, is no reason for haste.
+      if (connectedAt !== undefined && performance.now() - connectedAt >= MQTT.settled) pauses.reset();
       await delay(pauses.next(Math.random()), undefined, { signal }).catch(() => undefined);
     }
   }
@@ -219,7 +221,7 @@ export class MqttSession {
     const refused = error.code === "unauthorized";
     this.#state = refused ? "refused" : "unreachable";
     const what = refused ? "is refused by" : "cannot reach";
-    const hint = error.hint === undefined ? "" : ` (${error.hint})`;
+    const hint = error.hint === undefined ? "" : `; ${error.hint}`;
     const told = `mqtt ${what} ${this.#broker.name}: ${error.message}${hint}; trying again until it works`;
     this.#tell(refused ? "mqtt-refused" : "mqtt-unreachable", told);
   }
