@@ -1,18 +1,9 @@
 import assert from "node:assert/strict";
 import { rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { test } from "node:test";
 import { type AgentProcess, startAgent } from "../agent-process.ts";
+import { freeTcpPort } from "../free-port.ts";
 import { errorIn, issueCode } from "./owner-acts.ts";
-
-/** A TCP port that nobody has now. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 const on = (port: number, discoveryPort?: number) => ({
   listen: { host: "127.0.0.1", port },
@@ -25,7 +16,7 @@ async function agentsOf(agent: AgentProcess, home: string) {
 }
 
 test("an agent with a new key is refused by both fingerprints until it is forgotten", async (t) => {
-  const agent = await startAgent(t, { configuration: on(await freePort()) });
+  const agent = await startAgent(t, { configuration: on(await freeTcpPort()) });
   const home = await agent.pair();
   await agent.stop();
   // The card was flashed again.
@@ -36,12 +27,17 @@ test("an agent with a new key is refused by both fingerprints until it is forgot
   const { code } = await issueCode(anew);
   const address = `127.0.0.1:${agent.port}`;
 
-  for (const args of [
+  const verbs = [
     ["call", "math.add", "1", "2"],
     ["info", "-a", address],
     ["pair", address, "--code", code],
-  ]) {
-    const ended = await anew.tether([...args, "--json"], { home });
+  ];
+  const [plain, ...refused] = await Promise.all([
+    anew.tether(["ping"], { home }),
+    ...verbs.map((args) => anew.tether([...args, "--json"], { home })),
+  ]);
+  for (const [n, ended] of refused.entries()) {
+    const args = verbs[n] ?? [];
     const verb = args.join(" ");
     assert.equal(ended.code, 4, verb);
     assert.equal(ended.stdout, "", verb);
@@ -50,7 +46,6 @@ test("an agent with a new key is refused by both fingerprints until it is forgot
     assert.ok(error.message.includes(agent.fingerprint) && error.message.includes(anew.fingerprint), verb);
     assert.match(error.hint ?? "", /tether forget test-agent/, verb);
   }
-  const plain = await anew.tether(["ping"], { home });
   assert.match(plain.stderr, /^tether: the key of test-agent at [^\n]* has changed: [^\n]*\n$/);
   assert.equal((await agentsOf(anew, home))[0]?.fingerprint, agent.fingerprint, "the pin stays");
 
@@ -75,7 +70,7 @@ test("another agent of the same host, on another port, is simply another agent",
 });
 
 test("an agent that has moved is found, and whoever lives at its old address is no imposter", async (t) => {
-  const [old, next] = [await freePort(), await freePort()];
+  const [old, next] = [await freeTcpPort(), await freeTcpPort()];
   // The discovery port is the one at which it is asked for because it listened there before.
   const agent = await startAgent(t, { configuration: on(old, old) });
   const [home, newcomers] = [await agent.pair(), await agent.pair()];

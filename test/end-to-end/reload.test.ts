@@ -4,16 +4,8 @@ import { writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { connect } from "../../controller/index.ts";
 import { type AgentProcess, startAgent } from "../agent-process.ts";
+import { freeUdpPort } from "../free-port.ts";
 import { BENCH } from "./bench-device.ts";
-
-/** A UDP port that nobody has now. */
-async function freeUdpPort(): Promise<number> {
-  const socket = createSocket("udp4");
-  await new Promise<void>((resolve) => socket.bind(0, "127.0.0.1", resolve));
-  const { port } = socket.address();
-  await new Promise<void>((resolve) => socket.close(resolve));
-  return port;
-}
 
 /** Writes another configuration, asks the agent to read it, and waits for the line that says what became of it. */
 async function reload(agent: AgentProcess, configuration: object | string, event = "configuration-read") {
