@@ -1,5 +1,4 @@
-export { Device, type DeviceCondition, type DeviceLog, type DeviceState, type Reading } from "./device.ts";
-export type { DriverCommand } from "./drivers/driver.ts";
+export { Device, type DeviceState, type Reading } from "./device.ts";
 export { DRIVERS } from "./drivers/index.ts";
 export { listPorts, type PortFacts } from "./link/ports.ts";
 export { Listeners } from "./listeners.ts";
@@ -11,8 +10,7 @@ export {
   type PortChoice,
   type ReadingProfile,
   SERIAL_DEFAULTS,
-  type ValueSchema,
 } from "./profile.ts";
-export { type LineToSend, sendLine, serialPath } from "./send-line.ts";
+export { sendLine, serialPath } from "./send-line.ts";
 export { SIMULATIONS } from "./simulate/index.ts";
-export type { DeviceRecord, DeviceResult, DeviceValue, JsonSchema } from "./value.ts";
+export type { DeviceResult, DeviceValue } from "./value.ts";

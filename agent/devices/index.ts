@@ -1,9 +1,7 @@
 export { DeviceDesk } from "./desk.ts";
 export type {
-  CommandDescription,
   DeclaredEvent,
   DeviceDescription,
-  DeviceFacts,
   ReadingDescription,
   ReadingEvent,
   StateEvent,
