@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { benchCalls } from "./calls.ts";
 import type { Findings } from "./contest.ts";
 import { benchDiscovery } from "./discovery.ts";
+import { benchFiles } from "./files.ts";
 import { benchFootprint } from "./footprint.ts";
 import { asMarkdown, asText, machineFacts, type Part } from "./report.ts";
 import { benchStartup } from "./startup.ts";
@@ -15,6 +16,7 @@ import { benchStartup } from "./startup.ts";
 const SUBJECTS: { readonly [name: string]: () => Promise<Findings> } = {
   calls: benchCalls,
   startup: benchStartup,
+  files: benchFiles,
   footprint: benchFootprint,
   discovery: benchDiscovery,
 };
