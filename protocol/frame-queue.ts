@@ -46,21 +46,25 @@ export class FrameQueue {
     return written;
   }
 
-  /** Gives all that is queued, in order, and forgets it. */
-  take(): Buffer[] {
+  /** Gives the first frames, in order, until they make `budget` bytes or there are no more; at least one. */
+  take(budget: number): Buffer[] {
     const buffers: Buffer[] = [];
     const frames = this.#frames;
     let from = 0;
     let bytes = 0;
-    for (let i = 0; i < frames.length; i++) {
+    let taken = 0;
+    let i = 0;
+    for (; i < frames.length && (taken < budget || i === 0); i++) {
       const frame = frames[i] as QueuedFrame;
       if (frame.type === READY) {
         if (bytes > 0) buffers.push(encode(frames, from, i - 1, bytes));
         buffers.push(frame.payload as Buffer);
+        taken += frame.length;
         from = i + 1;
         bytes = 0;
         continue;
       }
+      taken += HEADER_BYTES + frame.length;
       bytes += HEADER_BYTES;
       if (typeof frame.payload === "string" || frame.length < COPY_BELOW) {
         bytes += frame.length;
@@ -72,9 +76,9 @@ export class FrameQueue {
         bytes = 0;
       }
     }
-    if (bytes > 0) buffers.push(encode(frames, from, frames.length - 1, bytes));
-    this.#frames = [];
-    this.#bytes = 0;
+    if (bytes > 0) buffers.push(encode(frames, from, i - 1, bytes));
+    this.#frames = i === frames.length ? [] : frames.slice(i);
+    this.#bytes -= taken;
     return buffers;
   }
 }

@@ -63,7 +63,7 @@ export function pumpSession(connection: Duplex, options: PumpOptions, clock: () 
           process.nextTick(flush);
         },
         onClosed(reason) {
-          for (const buffer of session.takeOutput(0)) connection.write(buffer);
+          for (const buffer of session.takeOutput(Number.POSITIVE_INFINITY)) connection.write(buffer);
           connection.end();
           options.events.onClosed(reason);
         },

@@ -137,7 +137,7 @@ export class Session implements StreamOwner {
   }
 
   /**
-   * Gives what is to be written now: everything urgent, then bulk in turn until about `budget` bytes.
+   * Gives what is to be written now, about `budget` bytes of it: what is urgent first, then bulk in turn.
    * The buffers belong to the caller.
    */
   takeOutput(budget: number): Buffer[] {
@@ -149,7 +149,7 @@ export class Session implements StreamOwner {
       stream.takePending(Math.min(left, WIRE.framePayload));
       if (stream.canSend) this.#waiting.add(stream);
     }
-    return this.#queue.take();
+    return this.#queue.take(budget);
   }
 
   /** What to call once a buffer that {@link takeOutput} gave has been written, where somebody waits for that. */
