@@ -83,6 +83,7 @@ export class Connection {
   /** Streams that go on until somebody ends them. */
   readonly #endless = new Set<Stream>();
   #draining = false;
+  #refused = false;
   #caller: Caller | undefined;
 
   constructor(options: ConnectionOptions) {
@@ -110,7 +111,7 @@ export class Connection {
           onHello: () => undefined,
           onOpen: (stream) => this.#serve(stream),
           onClosed: (reason) => {
-            if (reason !== undefined) this.#explain(reason);
+            if (reason !== undefined && !this.#refused) this.#explain(reason);
             setTimeout(() => socket.destroy(), CONNECTIONS.farewell).unref();
             options.onClosed();
           },
@@ -155,6 +156,12 @@ export class Connection {
   /** Heartbeat; `now` in milliseconds of the session's clock. */
   tick(now: number): void {
     this.#session.tick(now);
+  }
+
+  /** Ends the session before it began; whoever refuses it has logged why. */
+  refuse(reason: TetherError): void {
+    this.#refused = true;
+    this.close(reason);
   }
 
   /** Ends the session; the other side is told `reason`. */

@@ -194,7 +194,7 @@ export class Listener {
     this.#connections.add(connection);
     if (refusal !== undefined) {
       this.#refused(peer.address, refusal);
-      connection.close(refusal);
+      connection.refuse(refusal);
       if (this.#refusals >= CONNECTIONS.refused) {
         socket.destroy();
         return;
