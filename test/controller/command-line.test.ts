@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { suite, test } from "node:test";
 import { readCommandLine } from "../../controller/command-line.ts";
-import { runProgram } from "../agent-process.ts";
+import { programArguments, runProgram } from "../agent-process.ts";
 import { temporaryFolder, tetherError } from "../identity/folder.ts";
 
 /** A command line as read: verb, arguments and options. */
@@ -143,6 +146,17 @@ suite("wrong usage of tether", () => {
       assert.equal(ended.stderr.split("\n").length, 2, "one line");
     }
   });
+});
+
+test("a verb that waits for what nobody types ends when its time is up", async (t) => {
+  const args = ["pair", "127.0.0.1:1", "--code", "-", "--timeout", "100ms", "--json"];
+  const child = spawn(process.execPath, [...programArguments("tether"), ...args], {
+    env: { ...process.env, TETHER_HOME: temporaryFolder(t) },
+  });
+  t.after(() => child.kill("SIGKILL"));
+  const [said, [code]] = await Promise.all([text(child.stderr), once(child, "exit")]);
+  assert.equal(code, 3);
+  assert.equal(JSON.parse(said).error.code, "timeout");
 });
 
 test("help lists every verb of the table, and help of one verb its own options", async () => {

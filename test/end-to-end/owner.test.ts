@@ -138,7 +138,7 @@ test("wrong usage of tetherd is exit 2, one line, and the nearest word", async (
     [["pair", "--ttl", "0s"], /--ttl 0s: allowed is more than nothing and at most 24h/],
     [["pair", "--ttl", "25h"], /--ttl 25h/],
     [["pair", "now"], /too many/],
-    [["revoke"], /missing \(usage: tetherd revoke LABEL\|FINGERPRINT\)/],
+    [["revoke"], /missing \(usage: tetherd revoke LABEL\|FINGERPRINT/],
     [["status", "--state", ""], /--state is empty/],
     [["run", "--config", ""], /--config is empty/],
   ];

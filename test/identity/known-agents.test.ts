@@ -168,6 +168,19 @@ test("where an agent was reached is remembered, last first, and an address of tw
   await agents.reached("nobody", { host: "h", port: 1 });
 });
 
+test("an address means the agent that is there now, before one that was there once", async (t) => {
+  const agents = store(t);
+  const moved = await agents.add(paired("moved", "192.0.2.1"));
+  await agents.reached(moved.id, { host: "192.0.2.9", port: 7415 });
+  assert.equal(agents.find("192.0.2.1").name, "moved");
+  assert.deepEqual(agents.lastAt({ host: "192.0.2.1", port: 7415 }), []);
+  const lodger = await agents.add(paired("lodger", "192.0.2.1"));
+  assert.equal(agents.find("192.0.2.1").name, "lodger");
+  assert.equal(agents.find("192.0.2.9").name, "moved");
+  assert.deepEqual(agents.lastAt({ host: "192.0.2.1", port: 7415 }), [lodger]);
+  assert.deepEqual(agents.lastAt({ host: "192.0.2.1", port: 7416 }), []);
+});
+
 test("processes that pair at the same time all leave their agent, under different names", async (t) => {
   const folder = join(temporaryFolder(t), "tether");
   const module = new URL("../../controller/known-agents.ts", import.meta.url).href;
