@@ -78,7 +78,8 @@ export class FileRoot {
   }
 
   #walk(path: string, followLast: boolean): Place {
-    const way: Way = { folder: this.folder(), names: [], ahead: splitPath(path), links: 0 };
+    const ahead = splitPath(path);
+    const way: Way = { folder: this.folder(), names: [], ahead, links: 0 };
     try {
       for (let name = way.ahead.shift(); name !== undefined; name = way.ahead.shift()) {
         if (name === "..") {
