@@ -447,3 +447,35 @@ export const GATEWAYS = {
   /** Bearer tokens of one agent. */
   tokens: 1_000,
 } as const;
+
+/** The FTP server. */
+export const FTP = {
+  /** Bytes of one command: a path and the verb before it. */
+  command: 4_608,
+  /** Commands waiting on one connection while one is carried out. */
+  queuedCommands: 64,
+  /** Milliseconds from connecting to being logged in, and for a TLS handshake. */
+  login: 60_000,
+  /** Milliseconds for a data connection to be made. */
+  dataConnection: 30_000,
+  /** Milliseconds without any data in the middle of a transfer. */
+  silence: 60_000,
+  /** Wrong passwords on one connection, and milliseconds before each is answered. */
+  attempts: 3,
+  attemptDelay: 1_000,
+  /** Wrong passwords from one address in the milliseconds of a window, and addresses remembered for it. */
+  attemptsPerAddress: 10,
+  attemptWindow: 60_000,
+  addressesTracked: 1_024,
+  /** Bytes of the file that holds the password. */
+  passwordFile: 64 * KiB,
+  /** Bytes of a file that are read, and of a listing that are sent, at once. */
+  piece: 256 * KiB,
+  /** Bytes of the quota that a growing file holds in advance. */
+  room: MiB,
+  /** Broken uploads that may still be gone on with, and the milliseconds that each is kept. */
+  brokenUploads: 16,
+  brokenUploadMemory: 3_600_000,
+  /** Milliseconds that a client gets to read the last words. */
+  farewell: 1_000,
+} as const;

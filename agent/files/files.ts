@@ -1,4 +1,4 @@
-import { lstatSync, mkdirSync, renameSync, type Stats, statfsSync, unlinkSync } from "node:fs";
+import { lstatSync, mkdirSync, renameSync, rmdirSync, type Stats, statfsSync, unlinkSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { FILES, TetherError, TRANSFER } from "../../protocol/index.ts";
 import {
@@ -118,7 +118,12 @@ export class Files {
     this.#change("make", path, ({ folder, name }) => mkdirSync(folder.path(name)));
   }
 
-  /** Removes a file, a link, an empty folder, or with `recursive` a folder and all below it. */
+  /** Removes an empty folder. */
+  removeFolder(path: string): void {
+    this.#change("remove", path, ({ folder, name }) => rmdirSync(folder.path(name)));
+  }
+
+  /** Removes a file, a link, or with `recursive` a folder and all below it. */
   async remove(path: string, recursive: boolean, signal: AbortSignal): Promise<void> {
     const place = this.#locateEntry(path);
     const { folder, name } = place;
