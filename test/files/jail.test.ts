@@ -147,11 +147,13 @@ describe("the files' root", { skip: process.platform !== "linux" }, () => {
     rmSync(join(root, "going"), { recursive: true, force: true });
     mkdirSync(join(root, "going"));
     const big = join(here, "big");
+    const small = join(here, "small");
     writeFileSync(big, Buffer.alloc(64 * 1024 * 1024, 1));
+    writeFileSync(small, "small");
     const gone = join(place.agent.statePath, "gone");
     const progress = new Progress();
     const put = putFiles(client, {
-      sources: [big, big],
+      sources: [big, small],
       target: "going",
       recursive: false,
       progress,
@@ -160,7 +162,10 @@ describe("the files' root", { skip: process.platform !== "linux" }, () => {
     while (progress.bytes < 1024 * 1024) await breathe();
     renameSync(join(root, "going"), gone);
     const { failures } = await put.catch((error) => ({ failures: [asTetherError(error)] }));
-    assert.ok(failures.length > 0);
+    assert.deepEqual(
+      failures.map(({ code }) => code),
+      ["forbidden", "forbidden"],
+    );
     assert.deepEqual(readdirSync(gone), []);
     rmSync(gone, { recursive: true });
   });
