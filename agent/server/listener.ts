@@ -21,8 +21,8 @@ export class Listener {
   readonly #options: ListenerOptions;
   readonly #places: Places;
   readonly #connections = new Set<Connection>();
-  /** Sockets before the end of their handshake, oldest first. */
-  readonly #handshakes = new Set<Socket>();
+  /** Sockets before the end of their handshake, oldest first, and when they came. */
+  readonly #handshakes = new Map<Socket, number>();
   /** Every connection, whatever has become of it. */
   readonly #sockets = new Set<Socket>();
   /** Connections that were refused and not yet closed. */
@@ -115,7 +115,7 @@ export class Listener {
     for (const connection of this.#connections) {
       connection.close(new TetherError("unreachable", "the agent is stopping"));
     }
-    for (const socket of this.#handshakes) socket.destroy();
+    for (const socket of this.#handshakes.keys()) socket.destroy();
     const timer = setTimeout(() => {
       for (const socket of this.#sockets) socket.destroy();
     }, CONNECTIONS.lastFarewell);
@@ -151,10 +151,10 @@ export class Listener {
       return;
     }
     if (this.#handshakes.size >= CONNECTIONS.handshakes) {
-      const [oldest] = this.#handshakes;
+      const [oldest] = this.#handshakes.keys();
       oldest?.destroy();
     }
-    this.#handshakes.add(socket);
+    this.#handshakes.set(socket, performance.now());
     this.#sockets.add(socket);
     socket.once("close", () => {
       this.#handshakes.delete(socket);
@@ -167,7 +167,7 @@ export class Listener {
     const peer = peerOf(socket);
     const controller = peer.key && services.controllers.find(peer.key.fingerprint);
     // TLSSocket keeps the raw socket to itself; a finished handshake is no longer the oldest by its ports.
-    for (const raw of this.#handshakes) {
+    for (const raw of this.#handshakes.keys()) {
       if (raw.remotePort === socket.remotePort && raw.remoteAddress === socket.remoteAddress) {
         this.#handshakes.delete(raw);
       }
@@ -223,6 +223,11 @@ export class Listener {
   #tick(): void {
     const now = performance.now();
     for (const connection of this.#connections) connection.tick(now);
+    for (const [socket, since] of this.#handshakes) {
+      if (now - since < WIRE.handshake) break;
+      // Node's own timeout begins anew with every byte.
+      socket.destroy();
+    }
     this.#options.services.refusals.tick(now);
   }
 }
