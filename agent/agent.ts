@@ -15,7 +15,14 @@ import { DeviceDesk } from "./devices/index.ts";
 import { Discovery } from "./discovery/index.ts";
 import { Files } from "./files/index.ts";
 import { Gateways } from "./gateways/index.ts";
-import { Controllers, loadAgentIdentity, lockState, PairingDesk, StateFolder } from "./identity/index.ts";
+import {
+  Controllers,
+  loadAgentIdentity,
+  lockState,
+  PairingDesk,
+  StateFolder,
+  Tokens,
+} from "./identity/index.ts";
 import type { Log, LogFacts } from "./log.ts";
 import { MqttService } from "./mqtt/index.ts";
 import { builtinProcedures, filesProcedures, Registry } from "./procedures/index.ts";
@@ -121,6 +128,9 @@ export class Agent {
     controllers.start();
     this.#undo.push(() => controllers.stop());
 
+    const tokens = new Tokens(folder);
+    tokens.start();
+
     const registry = new Registry();
     const facts = () => ({ name: this.#configuration.name, tags: this.#configuration.tags });
     const agentFacts = {
@@ -161,14 +171,36 @@ export class Agent {
       },
     });
     await listener.start();
-    const gateways = new Gateways({ registry, calls, log, refusals });
+    const gateways = new Gateways({
+      registry,
+      calls,
+      files,
+      log,
+      refusals,
+      tokens,
+      name: () => facts().name,
+      overview: () => ({
+        devices: desk.list().map(({ state }) => state),
+        controllers: controllers.list().length,
+        sessions: countOf(listener.sessions()),
+      }),
+    });
     this.#undo.push(async () => {
       const signal = AbortSignal.timeout(FINISH_WITHIN);
       await Promise.all([listener.stop(signal), gateways.stop(signal)]);
     });
 
     const mqtt = new MqttService({ log, refusals, registry, calls, desk });
-    const acts = this.#ownerActs({ identity, controllers, pairing, listener, desk, mqtt, gateways });
+    const acts = this.#ownerActs({
+      identity,
+      controllers,
+      tokens,
+      pairing,
+      listener,
+      desk,
+      mqtt,
+      gateways,
+    });
     const ownerRegistry = new Registry();
     for (const procedure of ownerProcedures(acts)) ownerRegistry.add(procedure);
     const control = new ControlServer(statePath, ownerRegistry);
@@ -214,13 +246,14 @@ export class Agent {
   #ownerActs(rooms: {
     readonly identity: Identity;
     readonly controllers: Controllers;
+    readonly tokens: Tokens;
     readonly pairing: PairingDesk;
     readonly listener: Listener;
     readonly desk: DeviceDesk;
     readonly mqtt: MqttService;
     readonly gateways: Gateways;
   }): OwnerActs {
-    const { identity, controllers, pairing, listener, desk, mqtt, gateways } = rooms;
+    const { identity, controllers, tokens, pairing, listener, desk, mqtt, gateways } = rooms;
     const { log } = this.#options;
     return {
       issueCode: (wish) => {
@@ -245,7 +278,7 @@ export class Agent {
         devices: desk.list().map(({ name, driver, state }) => ({ name, driver, state })),
         mqtt: mqtt.status,
         controllers: controllers.list().length,
-        sessions: [...listener.sessions().values()].reduce((sum, count) => sum + count, 0),
+        sessions: countOf(listener.sessions()),
       }),
       controllers: () => {
         const sessions = listener.sessions();
@@ -259,8 +292,30 @@ export class Agent {
         log.warn("revoked", `${label} was revoked`, { label, fingerprint, role, by: "owner" });
         return { label, fingerprint, role };
       },
+      makeToken: async (wish) => {
+        const made = await tokens.add(wish);
+        const { label, role } = made;
+        log.info("token-made", `the token ${label} for the role ${role} was made`, {
+          label,
+          role,
+          by: "owner",
+        });
+        return made;
+      },
+      tokens: () => tokens.list(),
+      revokeToken: async (name) => {
+        const revoked = await tokens.revoke(name);
+        const { label, role } = revoked;
+        log.warn("token-revoked", `the token ${label} was revoked`, { label, role, by: "owner" });
+        return revoked;
+      },
     };
   }
+}
+
+/** Sessions of all controllers together. */
+function countOf(sessions: ReadonlyMap<string, number>): number {
+  return [...sessions.values()].reduce((sum, count) => sum + count, 0);
 }
 
 /** The addresses of a listener as others reach it; those of other machines' networks first. */

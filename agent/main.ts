@@ -72,11 +72,25 @@ const VERBS: { readonly [name: string]: Verb } = {
     run: controllers,
   },
   revoke: {
-    usage: "revoke LABEL|FINGERPRINT",
-    summary: "remove a controller; its sessions end at once",
+    usage: "revoke LABEL|FINGERPRINT | revoke --token LABEL",
+    summary: "remove a controller, whose sessions end at once, or a token",
     arguments: 1,
-    options: { ...STATE, ...JSON_OUTPUT },
+    options: { ...STATE, ...JSON_OUTPUT, token: { type: "boolean" } },
     run: revoke,
+  },
+  token: {
+    usage: "token [--label NAME] [--role viewer|operator|admin] [--json]",
+    summary: "make a bearer token for gateways that ask for one",
+    arguments: 0,
+    options: { ...STATE, ...JSON_OUTPUT, label: { type: "string" }, role: { type: "string" } },
+    run: token,
+  },
+  tokens: {
+    usage: "tokens [--json]",
+    summary: "the bearer tokens, by label",
+    arguments: 0,
+    options: { ...STATE, ...JSON_OUTPUT },
+    run: tokens,
   },
   check: {
     usage: "check [--config FILE]",
@@ -226,9 +240,34 @@ async function controllers(given: Given): Promise<number> {
   return print(lines.join("\n"));
 }
 
-async function revoke(given: Given, [controller = ""]: readonly string[]): Promise<number> {
-  const revoked = (await askAgent(stateFolder(text(given.state)), "revoke", { controller })) as JsonObject;
+async function revoke(given: Given, [name = ""]: readonly string[]): Promise<number> {
+  const folder = stateFolder(text(given.state));
+  const revoked = (
+    given.token
+      ? await askAgent(folder, "revokeToken", { label: name })
+      : await askAgent(folder, "revoke", { controller: name })
+  ) as JsonObject;
   return given.json ? printJson(revoked) : print(`${revoked.label} is revoked`);
+}
+
+async function token(given: Given): Promise<number> {
+  const label = text(given.label);
+  const role = text(given.role);
+  const made = (await askAgent(stateFolder(text(given.state)), "token", {
+    ...(label !== undefined && { label }),
+    ...(role !== undefined && { role: readRole(role) }),
+  })) as JsonObject;
+  if (given.json) return printJson(made);
+  return print(`${made.token}\nthe token ${made.label}, with the role ${made.role}; it is not shown again`);
+}
+
+async function tokens(given: Given): Promise<number> {
+  const list = (await askAgent(stateFolder(text(given.state)), "tokens")) as JsonObject[];
+  if (given.json) return printJson(list);
+  if (list.length === 0) return print("there is no token (`tetherd token` makes one)");
+  return print(
+    list.map(({ label, role, createdAt }) => [label, role, `made ${createdAt}`].join("  ")).join("\n"),
+  );
 }
 
 async function check(given: Given): Promise<number> {

@@ -80,7 +80,12 @@ export type GatewayConfiguration =
   | (GatewayBase & GatewayAddress & TextRequests & { readonly kind: "udp" })
   | (GatewayBase & TextConnection & { readonly kind: "unix"; readonly path: string })
   | (GatewayBase &
-      GatewayAddress & { readonly kind: "xmlrpc" | "http"; readonly tls: GatewayTls | undefined })
+      GatewayAddress & {
+        readonly kind: "xmlrpc" | "http";
+        readonly tls: GatewayTls | undefined;
+        /** Every request has to bring a token that `tetherd token` has made. */
+        readonly tokens: boolean;
+      })
   | (GatewayBase &
       GatewayAddress & {
         readonly kind: "ftp";

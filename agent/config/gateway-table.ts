@@ -1,5 +1,6 @@
 import { CALLS, CONFIGURATION, ROLES } from "../../protocol/index.ts";
 import {
+  boolean,
   choice,
   durationKey,
   group,
@@ -62,6 +63,8 @@ const TLS = {
   ),
 };
 
+const TOKENS = { tokens: standard(boolean(), false) };
+
 const REQUESTS = {
   call: optional(procedureName(), "a request names it"),
   arguments: standard(choice(["words", "text", "json"]), "words", "words"),
@@ -79,8 +82,8 @@ export const GATEWAY = {
   tcp: { ...ADDRESS, ...CONNECTED_TEXT, ...ANY },
   udp: { ...ADDRESS, ...REQUESTS, ...ANY },
   unix: { path: required(socketPath()), ...CONNECTED_TEXT, ...ANY },
-  xmlrpc: { ...ADDRESS, ...ANY, ...TLS },
-  http: { ...ADDRESS, ...ANY, ...TLS },
+  xmlrpc: { ...ADDRESS, ...ANY, ...TLS, ...TOKENS },
+  http: { ...ADDRESS, ...ANY, ...TLS, ...TOKENS },
   ftp: {
     ...ADDRESS,
     user: optional(userName()),

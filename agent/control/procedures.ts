@@ -1,4 +1,5 @@
 import { formatHostPort, type JsonObject, type JsonValue, ROLES, type Role } from "../../protocol/index.ts";
+import type { TokenFacts } from "../identity/index.ts";
 import type { Procedure } from "../procedures/index.ts";
 
 /** What `tetherd pair` shows. */
@@ -16,6 +17,9 @@ export interface OwnerActs {
   status(): JsonObject;
   controllers(): JsonObject[];
   revoke(labelOrFingerprint: string): Promise<JsonObject>;
+  makeToken(wish: { role: Role; label: string }): Promise<TokenFacts & { token: string }>;
+  tokens(): TokenFacts[];
+  revokeToken(label: string): Promise<TokenFacts>;
 }
 
 /** What can be asked over the agent's own socket, and nowhere else. */
@@ -61,6 +65,25 @@ export function ownerProcedures(acts: OwnerActs): Procedure[] {
       summary: "Removes a controller; its sessions end at once.",
       parameters: { controller: { type: "string" } },
       run: ({ controller }): Promise<JsonValue> => acts.revoke(controller as string),
+    },
+    {
+      ...local,
+      name: "token",
+      summary: "Makes a bearer token for gateways.",
+      parameters: {
+        role: { type: "string", enum: [...ROLES], default: "viewer" },
+        label: { type: "string", default: "token" },
+      },
+      run: ({ role, label }): Promise<JsonValue> =>
+        acts.makeToken({ role: role as Role, label: label as string }),
+    },
+    { ...local, name: "tokens", summary: "The bearer tokens.", parameters: {}, run: () => acts.tokens() },
+    {
+      ...local,
+      name: "revokeToken",
+      summary: "Makes a bearer token worth nothing.",
+      parameters: { label: { type: "string" } },
+      run: ({ label }): Promise<JsonValue> => acts.revokeToken(label as string),
     },
   ];
 }

@@ -1,4 +1,7 @@
+import type { ErrorCode } from "../../protocol/index.ts";
 import type { GatewayConfiguration } from "../config/index.ts";
+import type { Files } from "../files/index.ts";
+import type { Tokens } from "../identity/index.ts";
 import type { Log } from "../log.ts";
 import type { Registry } from "../procedures/index.ts";
 import type { CallGate, Refusals } from "../server/index.ts";
@@ -22,15 +25,49 @@ export interface Gateway {
   refresh?(): Promise<void>;
   /** Where it listens, once it does. */
   readonly facts: GatewayFacts;
-  /** True where every caller proves who he is, so that the gateway may be open to a network. */
-  readonly authenticates: boolean;
+  /** What its owner should know where it is open to a network; undefined where nothing is to be said. */
+  readonly caution: string | undefined;
+  /** What has happened so far. */
+  readonly counts: GatewayCounts;
+}
+
+/** What a gateway counts. */
+export interface GatewayCounts {
+  /** Open now. */
+  readonly connections: number;
+  readonly calls: number;
+  /** Calls that failed, by code. */
+  readonly errors: ReadonlyMap<ErrorCode, number>;
+}
+
+/** What to say of an open gateway that has no way to tell who is calling. */
+export function asksNobody({ role, allow }: GatewayConfiguration): string {
+  return `asks nobody who he is: everybody who reaches it may call ${allow.join(", ") || "nothing"} as ${role}`;
 }
 
 /** What gateways need of the agent's other rooms. */
 export interface GatewayServices {
   readonly registry: Registry;
   readonly calls: CallGate;
+  readonly files: Files;
   readonly log: Log;
   /** The log for what strangers do. */
   readonly refusals: Refusals;
+  readonly tokens: Tokens;
+  /** The agent's name. */
+  readonly name: () => string;
+  readonly overview: () => AgentOverview;
+}
+
+/** What the agent says of itself to those who watch it. */
+export interface AgentOverview {
+  /** The state of each device. */
+  readonly devices: readonly string[];
+  readonly controllers: number;
+  readonly sessions: number;
+}
+
+/** What a gateway's own code has: the agent's rooms, and all gateways that listen. */
+export interface GatewaySurroundings extends GatewayServices {
+  readonly gateways: () => readonly Gateway[];
 }

@@ -1,6 +1,6 @@
 import { asTetherError, formatHostPort, GATEWAYS, isLoopback } from "../../protocol/index.ts";
 import type { GatewayConfiguration } from "../config/index.ts";
-import type { Gateway, GatewayFacts, GatewayServices } from "./gateway.ts";
+import type { Gateway, GatewayFacts, GatewayServices, GatewaySurroundings } from "./gateway.ts";
 import { createGateway } from "./kinds.ts";
 
 /** A gateway that is wanted; `gateway` is there once it listens. */
@@ -16,12 +16,12 @@ interface Wanted {
  * the others from their work.
  */
 export class Gateways {
-  readonly #services: GatewayServices;
+  readonly #services: GatewaySurroundings;
   /** By their configuration, so that one that stays the same goes on when it is read again. */
   readonly #wanted = new Map<string, Wanted>();
 
   constructor(services: GatewayServices) {
-    this.#services = services;
+    this.#services = { ...services, gateways: () => this.#listening() };
   }
 
   /** Opens and closes gateways until they are those of the configuration. Does not throw: the log tells of failures. */
@@ -46,7 +46,11 @@ export class Gateways {
 
   /** Where they listen, in the order of the configuration. */
   facts(): GatewayFacts[] {
-    return [...this.#wanted.values()].flatMap(({ gateway }) => gateway?.facts ?? []);
+    return this.#listening().map(({ facts }) => facts);
+  }
+
+  #listening(): Gateway[] {
+    return [...this.#wanted.values()].flatMap(({ gateway }) => gateway ?? []);
   }
 
   /** Closes all; calls in flight get until `signal` aborts. */
@@ -77,7 +81,7 @@ export class Gateways {
         return;
       }
       wanted.gateway = gateway;
-      this.#announce(wanted.configuration, gateway);
+      this.#announce(gateway);
     } catch (thrown) {
       const error = asTetherError(thrown);
       if (first) {
@@ -96,17 +100,12 @@ export class Gateways {
     }
   }
 
-  #announce(configuration: GatewayConfiguration, { facts, authenticates }: Gateway): void {
+  #announce({ facts, caution }: Gateway): void {
     const { log } = this.#services;
     const where = "path" in facts ? facts.path : formatHostPort(facts.address, facts.port);
     log.info("gateway", `the ${facts.kind} gateway listens on ${where}`, facts);
-    if (authenticates || "path" in facts || isLoopback(facts.address)) return;
-    const { role, allow } = configuration;
-    log.warn(
-      "gateway-open",
-      `the ${facts.kind} gateway on ${where} asks nobody who he is: everybody who reaches it may call ${allow.join(", ") || "nothing"} as ${role}`,
-      { ...facts, role },
-    );
+    if (caution === undefined || "path" in facts || isLoopback(facts.address)) return;
+    log.warn("gateway-open", `the ${facts.kind} gateway on ${where} ${caution}`, facts);
   }
 
   async #refresh({ configuration: { kind }, gateway }: Wanted): Promise<void> {

@@ -1,30 +1,33 @@
 import type { GatewayConfiguration } from "../config/index.ts";
-import type { Gateway, GatewayServices } from "./gateway.ts";
+import type { Gateway, GatewaySurroundings } from "./gateway.ts";
 
 type Kind = GatewayConfiguration["kind"];
 
 /** Loads a kind's code and makes a gateway of it. */
 type Make<K extends Kind> = (
   configuration: GatewayConfiguration & { readonly kind: K },
-  services: GatewayServices,
+  surroundings: GatewaySurroundings,
 ) => Promise<Gateway>;
 
 /** The one table of kinds; one that this version does not serve is undefined. Each is loaded when it is used. */
 const KINDS: { readonly [K in Kind]: Make<K> | undefined } = {
-  tcp: async (configuration, services) => {
+  tcp: async (configuration, surroundings) => {
     const { TcpGateway } = await import("./tcp.ts");
-    return new TcpGateway(configuration, services);
+    return new TcpGateway(configuration, surroundings);
   },
-  udp: async (configuration, services) => {
+  udp: async (configuration, surroundings) => {
     const { UdpGateway } = await import("./udp.ts");
-    return new UdpGateway(configuration, services);
+    return new UdpGateway(configuration, surroundings);
   },
-  unix: async (configuration, services) => {
+  unix: async (configuration, surroundings) => {
     const { UnixGateway } = await import("./unix.ts");
-    return new UnixGateway(configuration, services);
+    return new UnixGateway(configuration, surroundings);
   },
   xmlrpc: undefined,
-  http: undefined,
+  http: async (configuration, surroundings) => {
+    const { createJsonRpcGateway } = await import("./http.ts");
+    return createJsonRpcGateway(configuration, surroundings);
+  },
   ftp: undefined,
   rfc2217: undefined,
   serial: undefined,
@@ -33,8 +36,8 @@ const KINDS: { readonly [K in Kind]: Make<K> | undefined } = {
 /** Makes the gateway of a configuration, not started yet; undefined for a kind that this version does not serve. */
 export async function createGateway(
   configuration: GatewayConfiguration,
-  services: GatewayServices,
+  surroundings: GatewaySurroundings,
 ): Promise<Gateway | undefined> {
   const make = KINDS[configuration.kind] as Make<Kind> | undefined;
-  return make?.(configuration, services);
+  return make?.(configuration, surroundings);
 }

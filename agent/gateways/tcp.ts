@@ -1,6 +1,12 @@
 import { formatHostPort } from "../../protocol/index.ts";
 import type { GatewayConfiguration } from "../config/index.ts";
-import type { Gateway, GatewayFacts, GatewayServices } from "./gateway.ts";
+import {
+  asksNobody,
+  type Gateway,
+  type GatewayCounts,
+  type GatewayFacts,
+  type GatewayServices,
+} from "./gateway.ts";
 import { addressOf } from "./listen.ts";
 import { TextListener } from "./text-listener.ts";
 
@@ -8,7 +14,6 @@ type TcpConfiguration = GatewayConfiguration & { readonly kind: "tcp" };
 
 /** Text requests over TCP. */
 export class TcpGateway implements Gateway {
-  readonly authenticates = false;
   readonly #configuration: TcpConfiguration;
   readonly #listener: TextListener;
   #facts: GatewayFacts;
@@ -19,8 +24,16 @@ export class TcpGateway implements Gateway {
     this.#facts = { kind: "tcp", address: configuration.host, port: configuration.port };
   }
 
+  get caution(): string {
+    return asksNobody(this.#configuration);
+  }
+
   get facts(): GatewayFacts {
     return this.#facts;
+  }
+
+  get counts(): GatewayCounts {
+    return this.#listener.counts;
   }
 
   async start(): Promise<void> {

@@ -3,7 +3,7 @@ import { asTetherError, GATEWAYS, type TetherError } from "../../protocol/index.
 import type { GatewayConfiguration } from "../config/index.ts";
 import { Places, plainAddress, type Release } from "../server/index.ts";
 import { ByteBudget } from "./byte-budget.ts";
-import type { GatewayServices } from "./gateway.ts";
+import type { GatewayCounts, GatewayServices } from "./gateway.ts";
 import { GatewayCalls } from "./gateway-calls.ts";
 import { listen } from "./listen.ts";
 import { errorText } from "./request-text.ts";
@@ -26,6 +26,11 @@ export class TextListener {
     this.#services = services;
     this.#calls = new GatewayCalls(configuration, services);
     this.#places = new Places({ ...configuration.limits, unpaired: 0 });
+  }
+
+  get counts(): GatewayCounts {
+    const { count, errors } = this.#calls;
+    return { connections: this.#connections.size, calls: count, errors };
   }
 
   /** Listens. `labelOf` names the gateway once it is bound. Throws as {@link listen}. */

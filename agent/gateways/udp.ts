@@ -5,7 +5,13 @@ import type { GatewayConfiguration } from "../config/index.ts";
 import { CallScope, plainAddress } from "../server/index.ts";
 import { DatagramRate } from "./datagram-rate.ts";
 import { decodeRequest } from "./framing.ts";
-import type { Gateway, GatewayFacts, GatewayServices } from "./gateway.ts";
+import {
+  asksNobody,
+  type Gateway,
+  type GatewayCounts,
+  type GatewayFacts,
+  type GatewayServices,
+} from "./gateway.ts";
 import { GatewayCalls } from "./gateway-calls.ts";
 import { addressOf, bindError } from "./listen.ts";
 import { answerText, errorText, readRequest } from "./request-text.ts";
@@ -14,7 +20,6 @@ type UdpConfiguration = GatewayConfiguration & { readonly kind: "udp" };
 
 /** Text requests over UDP, a datagram each; bound to 0.0.0.0 it also hears what is broadcast. */
 export class UdpGateway implements Gateway {
-  readonly authenticates = false;
   readonly #configuration: UdpConfiguration;
   readonly #services: GatewayServices;
   readonly #calls: GatewayCalls;
@@ -33,8 +38,16 @@ export class UdpGateway implements Gateway {
     this.#facts = { kind: "udp", address: configuration.host, port: configuration.port };
   }
 
+  get caution(): string {
+    return asksNobody(this.#configuration);
+  }
+
   get facts(): GatewayFacts {
     return this.#facts;
+  }
+
+  get counts(): GatewayCounts {
+    return { connections: 0, calls: this.#calls.count, errors: this.#calls.errors };
   }
 
   async start(): Promise<void> {

@@ -2,7 +2,7 @@ import { chmod, lstat, rm } from "node:fs/promises";
 import { connect } from "node:net";
 import { TetherError } from "../../protocol/index.ts";
 import type { GatewayConfiguration } from "../config/index.ts";
-import type { Gateway, GatewayFacts, GatewayServices } from "./gateway.ts";
+import type { Gateway, GatewayCounts, GatewayFacts, GatewayServices } from "./gateway.ts";
 import { TextListener } from "./text-listener.ts";
 
 type UnixConfiguration = GatewayConfiguration & { readonly kind: "unix" };
@@ -13,7 +13,7 @@ const MODE = 0o660;
 /** Text requests over a Unix socket. */
 export class UnixGateway implements Gateway {
   /** The socket's mode says who may connect. */
-  readonly authenticates = true;
+  readonly caution = undefined;
   readonly facts: GatewayFacts;
   readonly #path: string;
   readonly #listener: TextListener;
@@ -22,6 +22,10 @@ export class UnixGateway implements Gateway {
     this.#path = configuration.path;
     this.facts = { kind: "unix", path: configuration.path };
     this.#listener = new TextListener(configuration, services);
+  }
+
+  get counts(): GatewayCounts {
+    return this.#listener.counts;
   }
 
   async start(): Promise<void> {

@@ -3,3 +3,4 @@ export * from "./controllers.ts";
 export * from "./lock.ts";
 export * from "./pairing-desk.ts";
 export * from "./state-folder.ts";
+export * from "./tokens.ts";

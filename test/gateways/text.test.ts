@@ -219,8 +219,8 @@ suite("text over connections", () => {
     assert.equal(status.gateways.length, 7);
     const warnings = agent.log.filter(({ event }) => event === "gateway-open");
     assert.deepEqual(
-      warnings.map(({ level, address, role }) => [level, address, role]),
-      [["warn", "0.0.0.0", "viewer"]],
+      warnings.map(({ level, address, port }) => [level, address, port]),
+      [["warn", "0.0.0.0", open]],
     );
   });
 });
