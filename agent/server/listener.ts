@@ -66,7 +66,8 @@ export class Listener {
     const server = createServer({
       key: services.identity.keyPem,
       cert: services.identity.certificatePem,
-      ca: services.identity.certificatePem,
+      // A list of its own keeps Node from loading every root certificate, which no pinned key needs.
+      ca: [],
       minVersion: "TLSv1.3",
       ALPNProtocols: [ALPN],
       requestCert: true,
@@ -81,9 +82,10 @@ export class Listener {
     server.on("connection", (socket) => this.#arrive(socket));
     server.on("secureConnection", (socket) => this.#secured(socket));
     server.on("tlsClientError", (error, socket) => {
-      const address = plainAddress(socket.remoteAddress);
-      const message = `a handshake failed: ${error.message}`;
-      services.refusals.note("handshake-failed", message, { address }, performance.now());
+      // Where the connection is gone already, its end tells of it.
+      if (this.#handshakeOf(socket) !== undefined) {
+        this.#handshakeFailed(plainAddress(socket.remoteAddress), error.message);
+      }
     });
     await listen(server, host, port).catch((error: unknown) => {
       // A kernel without IPv6 has no `::`, and the owner of such a Pi has not asked for it.
@@ -157,8 +159,8 @@ export class Listener {
     this.#handshakes.set(socket, performance.now());
     this.#sockets.add(socket);
     socket.once("close", () => {
-      this.#handshakes.delete(socket);
       this.#sockets.delete(socket);
+      if (this.#handshakes.delete(socket)) this.#handshakeFailed(address, "it was broken off");
     });
   }
 
@@ -166,12 +168,7 @@ export class Listener {
     const { services } = this.#options;
     const peer = peerOf(socket);
     const controller = peer.key && services.controllers.find(peer.key.fingerprint);
-    // TLSSocket keeps the raw socket to itself; a finished handshake is no longer the oldest by its ports.
-    for (const raw of this.#handshakes.keys()) {
-      if (raw.remotePort === socket.remotePort && raw.remoteAddress === socket.remoteAddress) {
-        this.#handshakes.delete(raw);
-      }
-    }
+    this.#handshakeOf(socket);
     let release = () => {};
     let refusal: TetherError | undefined;
     try {
@@ -209,6 +206,22 @@ export class Listener {
         address: peer.address,
       });
     }
+  }
+
+  /** Takes the raw socket, which TLSSocket keeps to itself, from the handshakes under way; by its ports. */
+  #handshakeOf({ remoteAddress, remotePort }: TLSSocket): Socket | undefined {
+    if (remotePort === undefined) return undefined;
+    for (const raw of this.#handshakes.keys()) {
+      if (raw.remotePort !== remotePort || raw.remoteAddress !== remoteAddress) continue;
+      this.#handshakes.delete(raw);
+      return raw;
+    }
+    return undefined;
+  }
+
+  #handshakeFailed(address: string, why: string): void {
+    const { refusals } = this.#options.services;
+    refusals.note("handshake-failed", `a handshake failed: ${why}`, { address }, performance.now());
   }
 
   #refused(address: string, error: TetherError): void {
