@@ -1,5 +1,6 @@
 import { chmod, open } from "node:fs/promises";
 import { type BuildOptions, build, formatMessages } from "esbuild";
+import { directImports } from "./direct-imports.ts";
 import { serialAddon } from "./serial-addon.ts";
 
 const COMMON = {
@@ -41,7 +42,7 @@ export async function bundleProgram({ entry, outfile, readableStacks }: Program)
     minifyIdentifiers: !readableStacks,
     banner: (await startsWithShebang(entry)) ? {} : { js: "#!/usr/bin/env node" },
     define: { "import.meta.dirname": "__dirname", "import.meta.filename": "__filename" },
-    plugins: [serialAddon()],
+    plugins: [directImports(), serialAddon()],
   });
   await chmod(outfile, 0o755);
   return modules;
