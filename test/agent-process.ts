@@ -141,6 +141,7 @@ export class AgentProcess {
     // A test that is cut short must not leave its agent behind.
     const kill = () => child.kill("SIGKILL");
     process.once("exit", kill);
+    exitOnSignals();
     child.once("close", () => {
       process.off("exit", kill);
       this.#changed();
@@ -264,6 +265,16 @@ function configurationText(configuration: AgentOptions["configuration"] = {}): s
   };
   // JSON is YAML.
   return JSON.stringify({ ...base, ...configuration }, null, 2);
+}
+
+/** Lets the exit handlers run where the test runner ends a test that takes too long. */
+function exitOnSignals(): void {
+  for (const [signal, number] of [
+    ["SIGTERM", 15],
+    ["SIGINT", 2],
+  ] as const) {
+    if (process.listenerCount(signal) === 0) process.once(signal, () => process.exit(128 + number));
+  }
 }
 
 /** The environment without what would change how the programs behave, or the test runner how a child reports. */

@@ -86,6 +86,8 @@ export class Listener {
       if (this.#handshakeOf(socket) !== undefined) {
         this.#handshakeFailed(plainAddress(socket.remoteAddress), error.message);
       }
+      // Node leaves that to its user where it was its own timeout.
+      socket.destroy();
     });
     await listen(server, host, port).catch((error: unknown) => {
       // A kernel without IPv6 has no `::`, and the owner of such a Pi has not asked for it.
