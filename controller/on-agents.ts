@@ -23,7 +23,9 @@ export interface AgentWork {
 /** Runs a verb on the agents that the command line names; gives the exit code. */
 export async function onAgents(context: CommandContext, verb: AgentWork): Promise<number> {
   const names = agentNames(context);
-  if (names.length > 1) return onSeveral(names, context, verb);
+  // A script that asks for all of them gets the same shape however many there are.
+  const several = names.length > 1 || context.options.has("all") || context.options.has("tag");
+  if (several) return onSeveral(names, context, verb);
   const result = await onOne(names[0], context, verb);
   print(context, context.json ? writeJson(result) : verb.render(result));
   return verb.exitCode?.(result) ?? 0;
