@@ -4,6 +4,7 @@ import { type JsonValue, PROCEDURES, TetherError } from "../../protocol/index.ts
 import { decodeBase64, encodeBase64 } from "./base64.ts";
 import type { Procedure } from "./procedure.ts";
 import { packValues, unpackValues } from "./struct-format.ts";
+import { Turns } from "./turns.ts";
 
 const compress = promisify(deflate);
 const decompress = promisify(inflate);
@@ -16,46 +17,55 @@ const format = {
 } as const;
 
 /** `bytes.*`: bytes are base64 texts in JSON. */
-export const bytesProcedures: readonly Procedure[] = [
-  {
-    name: "bytes.pack",
-    summary: "Values as bytes, in a format as of Python's struct.",
-    parameters: { format, values: { type: "array" } },
-    variadic: true,
-    result: data,
-    role: "viewer",
-    retryable: true,
-    run: (args) => encodeBase64(packValues(args.format as string, args.values as JsonValue[])),
-  },
-  {
-    name: "bytes.unpack",
-    summary: "Bytes as values, in a format as of Python's struct.",
-    parameters: { format, data },
-    result: { type: "array" },
-    role: "viewer",
-    retryable: true,
-    run: (args) => unpackValues(args.format as string, bytesOf("bytes.unpack", args.data)),
-  },
-  {
-    name: "bytes.compress",
-    summary: "Bytes compressed with zlib.",
-    parameters: { data, level: { type: "integer", minimum: 0, maximum: 9, default: 6 } },
-    result: data,
-    role: "viewer",
-    retryable: true,
-    run: async (args) =>
-      encodeBase64(await compress(bytesOf("bytes.compress", args.data), { level: Number(args.level) })),
-  },
-  {
-    name: "bytes.decompress",
-    summary: "Bytes that zlib had compressed.",
-    parameters: { data },
-    result: data,
-    role: "viewer",
-    retryable: true,
-    run: async (args) => encodeBase64(await decompressBounded(bytesOf("bytes.decompress", args.data))),
-  },
-];
+export function bytesProcedures(): Procedure[] {
+  // A few kilobytes may stand for megabytes.
+  const turns = new Turns();
+  return [
+    {
+      name: "bytes.pack",
+      summary: "Values as bytes, in a format as of Python's struct.",
+      parameters: { format, values: { type: "array" } },
+      variadic: true,
+      result: data,
+      role: "viewer",
+      retryable: true,
+      run: (args) => encodeBase64(packValues(args.format as string, args.values as JsonValue[])),
+    },
+    {
+      name: "bytes.unpack",
+      summary: "Bytes as values, in a format as of Python's struct.",
+      parameters: { format, data },
+      result: { type: "array" },
+      role: "viewer",
+      retryable: true,
+      run: (args) => unpackValues(args.format as string, bytesOf("bytes.unpack", args.data)),
+    },
+    {
+      name: "bytes.compress",
+      summary: "Bytes compressed with zlib.",
+      parameters: { data, level: { type: "integer", minimum: 0, maximum: 9, default: 6 } },
+      result: data,
+      role: "viewer",
+      retryable: true,
+      run: (args, { signal }) =>
+        turns.take(signal, async () =>
+          encodeBase64(await compress(bytesOf("bytes.compress", args.data), { level: Number(args.level) })),
+        ),
+    },
+    {
+      name: "bytes.decompress",
+      summary: "Bytes that zlib had compressed.",
+      parameters: { data },
+      result: data,
+      role: "viewer",
+      retryable: true,
+      run: (args, { signal }) =>
+        turns.take(signal, async () =>
+          encodeBase64(await decompressBounded(bytesOf("bytes.decompress", args.data))),
+        ),
+    },
+  ];
+}
 
 function bytesOf(procedure: string, value: JsonValue | undefined): Buffer {
   const bytes = decodeBase64(value as string);

@@ -19,7 +19,7 @@ export function builtinProcedures(facts: AgentFacts, registry: Registry): readon
     ...mathProcedures,
     ...textProcedures,
     ...netProcedures(),
-    ...bytesProcedures,
+    ...bytesProcedures(),
     ...systemProcedures(facts),
     ...introspectionProcedures(facts, registry),
   ];
