@@ -117,7 +117,7 @@ export function spreadOf(values: readonly number[]): Spread {
 }
 
 /** The value below which `share` of the sorted values lie, interpolated. */
-export function quantile(sorted: readonly number[], share: number): number {
+function quantile(sorted: readonly number[], share: number): number {
   const at = share * (sorted.length - 1);
   const below = sorted[Math.floor(at)] ?? Number.NaN;
   const above = sorted[Math.ceil(at)] ?? Number.NaN;

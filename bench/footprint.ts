@@ -9,9 +9,11 @@ import { keyFile } from "./scratch.ts";
 import { type Cleanup, PLAIN_ENVIRONMENT, peerProgram, Worker, withCleanup } from "./worker.ts";
 
 const IDLE_ROUNDS = 3;
-const CONNECTION_ROUNDS = 3;
-/** Milliseconds after which V8 has cleaned up behind the start, and heartbeats have gone both ways. */
+const CONNECTION_ROUNDS = 2;
+/** Milliseconds after which V8 has cleaned up behind a start. */
 const SETTLE = 12_000;
+/** Milliseconds after which it has cleaned up behind thousands of handshakes, amid heartbeats. */
+const SETTLE_CONNECTIONS = 25_000;
 const FEW = 2_000;
 const MANY = 10_000;
 /** Connections that one process holds on the other side. */
@@ -122,7 +124,7 @@ async function idleConnections(): Promise<{ table: Table; leftOut: string[] }> {
             await worker.ask(Math.min(left, PER_HOLDER));
           }
         }
-        await wait(SETTLE);
+        await wait(SETTLE_CONNECTIONS);
         for (const [who, { pid }] of Object.entries(contestants)) {
           note(who, count, (memoryOf(pid).rss - (before[who] ?? 0)) / count);
         }
@@ -144,7 +146,7 @@ async function idleConnections(): Promise<{ table: Table; leftOut: string[] }> {
   const table: Table = {
     what: "memory of an idle paired connection",
     unit: "KiB",
-    meaning: `How much the resident memory of the process grew from before the first connection until ${SETTLE / 1000} s after the last, divided by their number; heartbeats go both ways meanwhile. Every connection is a full handshake with one paired key, held by other processes. ${FEW} in ${CONNECTION_ROUNDS} starts, ${MANY} once. The bare server asks for a key too, and keeps nothing else of a connection than what parses its frames.`,
+    meaning: `How much the resident memory of the process grew from before the first connection until ${SETTLE_CONNECTIONS / 1000} s after the last, divided by their number; heartbeats go both ways meanwhile. Every connection is a full handshake with one paired key, held by other processes. ${FEW} in ${CONNECTION_ROUNDS} starts, ${MANY} once. The bare server asks for a key too, and keeps nothing else of a connection than what parses its frames.`,
     rows,
   };
   return { table, leftOut };

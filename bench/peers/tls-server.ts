@@ -1,4 +1,8 @@
-/** `tls-server KEY`: a bare TLS 1.3 server that asks for the other side's key as the agent does, and multiplies. */
+/**
+ * `tls-server KEY`: a bare TLS 1.3 server that asks for the other side's key and keeps no sessions, as the
+ * agent does, and multiplies.
+ */
+import { constants } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { createServer } from "node:tls";
@@ -11,7 +15,15 @@ interface Call {
 
 const pem = readFileSync(process.argv[2] ?? "");
 const server = createServer(
-  { key: pem, cert: pem, minVersion: "TLSv1.3", requestCert: true, rejectUnauthorized: false, noDelay: true },
+  {
+    key: pem,
+    cert: pem,
+    minVersion: "TLSv1.3",
+    requestCert: true,
+    rejectUnauthorized: false,
+    secureOptions: constants.SSL_OP_NO_TICKET,
+    noDelay: true,
+  },
   (socket) => {
     const frames = new JsonFrames(socket, (call) => {
       const { id, params } = call as Call;
