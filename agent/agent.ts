@@ -29,7 +29,7 @@ import { builtinProcedures, filesProcedures, Registry } from "./procedures/index
 import { CallGate, Listener, Refusals } from "./server/index.ts";
 
 /** Milliseconds that calls in flight get to finish when the agent stops. */
-const FINISH_WITHIN = 4_000;
+const FINISH_WITHIN = 3_500;
 
 /** Names that a configuration may use, which depend on what this version can do. */
 export const KNOWN: Known = { drivers: DRIVERS, simulations: SIMULATIONS };

@@ -33,7 +33,7 @@ const CONFIG = { config: { type: "string" } } as const;
 const JSON_OUTPUT = { json: { type: "boolean" } } as const;
 
 /** Milliseconds from SIGTERM to the end, whatever still runs. */
-const STOP_WITHIN = 4_800;
+const STOP_WITHIN = 4_500;
 
 /** The one table of verbs. */
 const VERBS: { readonly [name: string]: Verb } = {

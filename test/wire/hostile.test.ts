@@ -11,7 +11,7 @@ import { callText, END, jsonOf, KIND, rawFrame, rawOpen, TYPE } from "./raw-fram
 
 const INPUTS = 5_000;
 /** Of them sent before the memory is first looked at, so that the heap has its size. */
-const WARM_UP = 1_000;
+const WARM_UP = 2_000;
 /** Connections that send them at once, half of them unpaired. */
 const SENDERS = 8;
 /** MiB that the agent may have grown by in between: the heap of V8 breathes by 20 to 35, however many come. */
