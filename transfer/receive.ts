@@ -219,6 +219,10 @@ export class Receiver {
       this.#ignoringFile = true;
       return;
     }
+    this.#openFile(header, entry, true);
+  }
+
+  #openFile(header: FileHeader, entry: number, mayAskAgain: boolean): void {
     const { folder, path, isNew } = this.#where();
     const name = this.#ownName(header.name);
     const { room, writers, key, progress } = this.#options;
@@ -229,9 +233,25 @@ export class Receiver {
       const context = { room, writers, isNew, onWritten: this.#options.consumed };
       const incoming = new IncomingFile(folder, name, header, digest, context);
       this.#file = { incoming, entry, path: path + name };
-    } catch (error) {
-      this.#ignoringFile = true;
-      this.#fail(entry, entryError("write", path + name, error));
+    } catch (thrown) {
+      const error = entryError("write", path + name, thrown);
+      const refuse = () => {
+        this.#ignoringFile = true;
+        this.#fail(entry, error);
+      };
+      if (error.code !== "quota" || !mayAskAgain) {
+        refuse();
+        return;
+      }
+      // Others may have made room; nobody is refused for what was counted long ago.
+      let looked = false;
+      const look = room.refresh().then(
+        (again) => {
+          looked = again;
+        },
+        () => undefined,
+      );
+      this.#wait(look, () => (looked ? this.#openFile(header, entry, false) : refuse()));
     }
   }
 
@@ -317,7 +337,13 @@ export class Receiver {
       this.#verify(parent);
       const isNew = makeFolder(parent, own);
       if (isNew) this.#batch.touched.add(parent);
-      this.#levels.push({ folder: parent.enter(own), facts, path: `${path}${own}/`, isTarget: false, isNew });
+      this.#levels.push({
+        folder: enterFolder(parent, own),
+        facts,
+        path: `${path}${own}/`,
+        isTarget: false,
+        isNew,
+      });
     } catch (error) {
       this.#ignoredLevels = 1;
       this.#fail(entry, entryError("write", path + own, error));
@@ -534,6 +560,15 @@ export class Receiver {
 
 function newBatch(): Batch {
   return { finishing: [], touched: new Set(), bytes: 0 };
+}
+
+function enterFolder(parent: Folder, name: string): Folder {
+  try {
+    return parent.enter(name);
+  } catch (error) {
+    if (systemCode(error) !== "ENOTDIR" && systemCode(error) !== "ELOOP") throw error;
+    throw new TetherError("exists", "something of that name is there and is no folder", { cause: error });
+  }
 }
 
 /** True when the folder was not there. */

@@ -18,6 +18,8 @@ export interface Room {
    * @throws TetherError `quota` when there is none
    */
   hold(folder: Folder, size: number, replaced: number): HeldRoom;
+  /** Looks again how much room there is; true when that may have changed what {@link hold} says. */
+  refresh(): Promise<boolean>;
 }
 
 /** Room as far as the disk goes. */
@@ -25,6 +27,10 @@ export class DiskRoom implements Room {
   hold(folder: Folder, size: number): HeldRoom {
     checkDisk(folder, size);
     return { keep() {}, drop() {} };
+  }
+
+  async refresh(): Promise<boolean> {
+    return false;
   }
 }
 

@@ -173,7 +173,7 @@ export class Files {
 
   /** How much room there is. */
   async space(): Promise<Space> {
-    await this.room.prepare(0);
+    await this.room.refresh();
     const folder = this.#root.folder();
     try {
       const { blocks, bavail, bsize } = statfsSync(folder.self);

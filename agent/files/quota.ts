@@ -11,11 +11,15 @@ import {
   Turn,
 } from "../../transfer/index.ts";
 
+/** A measurement is old after so many milliseconds, and after so many times as long as it took. */
+const OLD = 1_000;
+const OLD_TIMES = 50;
+
 /**
  * How much lies under the root, and how much more may.
  *
  * It is measured once and then kept by adding and subtracting; what other programs do under the root is noticed
- * by measuring again now and then, and before a writer is refused. What counts is the length of files.
+ * by measuring again before a writer is refused, and when somebody asks. What counts is the length of files.
  */
 export class Quota implements Room {
   readonly #openRoot: () => Folder;
@@ -23,10 +27,11 @@ export class Quota implements Room {
   #limit: number;
   #used = 0;
   #held = 0;
-  /** What has changed since the measurement that is under way began. */
-  #sinceStart = 0;
+  /** Counts the changes that were made here. */
+  #changes = 0;
   #measuring: Promise<void> | undefined;
-  #measuredAt = Number.NEGATIVE_INFINITY;
+  /** When it was last measured, and how long that took. */
+  #measured: { readonly at: number; readonly took: number } | undefined;
 
   /** `limit` in bytes; `onPartial` is told of every partial file that a measurement comes by. */
   constructor(limit: number, openRoot: () => Folder, onPartial: (folder: Folder, name: string) => void) {
@@ -50,7 +55,6 @@ export class Quota implements Room {
   }
 
   hold(folder: Folder, size: number, replaced: number): HeldRoom {
-    if (performance.now() - this.#measuredAt > FILES.measureInterval) this.measure().catch(() => undefined);
     const growth = Math.max(0, size - replaced);
     if (this.#used + this.#held + growth > this.#limit) {
       const free = Math.max(0, this.#limit - this.#used - this.#held);
@@ -74,14 +78,22 @@ export class Quota implements Room {
   /** Files under the root have come, gone, or changed their length by so many bytes. */
   changed(bytes: number): void {
     this.#used = Math.max(0, this.#used + bytes);
-    this.#sinceStart += bytes;
+    this.#changes++;
   }
 
-  /** Waits until room may be judged: until the first measurement, and for a new one when the old one is too full. */
-  async prepare(size: number): Promise<void> {
-    const old = performance.now() - this.#measuredAt;
-    const isFull = this.#used + this.#held + size > this.#limit;
-    if (this.#measuredAt === Number.NEGATIVE_INFINITY || (isFull && old > 1_000)) await this.measure();
+  /** Waits until it may be judged whether so many bytes fit: measures where that was not done, or may be out of date. */
+  async prepare(bytes: number): Promise<void> {
+    if (this.#measured === undefined) await this.measure();
+    else if (this.#used + this.#held + bytes > this.#limit) await this.refresh();
+  }
+
+  /** Measures again unless that was done a moment ago; true when it was done. */
+  async refresh(): Promise<boolean> {
+    const last = this.#measured;
+    if (last !== undefined && performance.now() - last.at < Math.max(OLD, OLD_TIMES * last.took))
+      return false;
+    await this.measure();
+    return true;
   }
 
   /** Measures what is there. */
@@ -93,14 +105,18 @@ export class Quota implements Room {
   }
 
   async #measure(): Promise<void> {
-    this.#sinceStart = 0;
+    const changes = this.#changes;
+    const start = performance.now();
     const root = this.#openRoot();
     try {
       const bytes = await this.#bytesBelow(root, new Turn(), FILES.depth);
-      this.#used = Math.max(0, bytes + this.#sinceStart);
+      // What was changed meanwhile may or may not be in the sum; what is known by adding up is better then.
+      if (this.#changes === changes) this.#used = bytes;
+      else if (this.#measured === undefined) this.#used += bytes;
     } finally {
       root.close();
-      this.#measuredAt = performance.now();
+      const now = performance.now();
+      this.#measured = { at: now, took: now - start };
     }
   }
 
