@@ -444,6 +444,8 @@ export const GATEWAYS = {
   httpHeadTime: 10_000,
   /** Milliseconds between two looks for HTTP requests that take too long. */
   httpLooks: 1_000,
+  /** Elements of XML inside each other: those of `JSON_TEXT.depth` arrays or structures of XML-RPC, and its frame. */
+  xmlDepth: 3 * JSON_TEXT.depth + 8,
   /** Bearer tokens of one agent. */
   tokens: 1_000,
 } as const;

@@ -100,13 +100,14 @@ export class GatewayCalls {
 
   /** The call by the procedures' own names, those inside a multicall or a question about one included. */
   #resolved({ method: called, params }: GatewayCall): GatewayCall {
-    const method = this.#named(called);
+    const method = this.nameOf(called);
     if (ABOUT_ONE.includes(method)) return { method, params: this.#aboutOne(params) };
     if (method === "system.multicall") return { method, params: this.#members(params) };
     return { method, params };
   }
 
-  #named(name: string): string {
+  /** The procedure's own name that an alias stands for; any other name as it is. */
+  nameOf(name: string): string {
     const { aliases } = this.#configuration;
     return (Object.hasOwn(aliases, name) ? aliases[name] : undefined) ?? name;
   }
@@ -114,7 +115,7 @@ export class GatewayCalls {
   #aboutOne(params: JsonValue | undefined): JsonValue | undefined {
     if (Array.isArray(params)) {
       const [name, ...rest] = params;
-      return typeof name === "string" ? [this.#named(name), ...rest] : params;
+      return typeof name === "string" ? [this.nameOf(name), ...rest] : params;
     }
     return isObject(params) ? this.#withName(params) : params;
   }
@@ -134,7 +135,7 @@ export class GatewayCalls {
 
   #withName(about: JsonObject): JsonObject {
     const { methodName } = about;
-    return typeof methodName === "string" ? { ...about, methodName: this.#named(methodName) } : about;
+    return typeof methodName === "string" ? { ...about, methodName: this.nameOf(methodName) } : about;
   }
 
   /** A list of names has the aliases too, as far as what they stand for is in it. */

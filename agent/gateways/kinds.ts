@@ -23,7 +23,10 @@ const KINDS: { readonly [K in Kind]: Make<K> | undefined } = {
     const { UnixGateway } = await import("./unix.ts");
     return new UnixGateway(configuration, surroundings);
   },
-  xmlrpc: undefined,
+  xmlrpc: async (configuration, surroundings) => {
+    const { createXmlRpcGateway } = await import("./xmlrpc.ts");
+    return createXmlRpcGateway(configuration, surroundings);
+  },
   http: async (configuration, surroundings) => {
     const { createJsonRpcGateway } = await import("./http.ts");
     return createJsonRpcGateway(configuration, surroundings);
