@@ -47,10 +47,16 @@ export class Client {
   /** What this controller calls the agent. */
   readonly name: string;
   readonly #connection: Connection;
+  /** Who waits for an answer to a ping, which the end of the connection leaves unanswered. */
+  readonly #pinging = new Set<(error: TetherError) => void>();
 
   constructor(name: string, connection: Connection) {
     this.name = name;
     this.#connection = connection;
+    connection.closed.then((reason) => {
+      const error = reason ?? new TetherError("unreachable", "the connection was closed");
+      for (const reject of this.#pinging) reject(error);
+    });
   }
 
   /** What the agent said of itself; rejects when the connection ends before. */
@@ -96,13 +102,16 @@ export class Client {
   ping(options: WaitOptions = {}): Promise<number> {
     const { session } = this.#connection;
     const start = performance.now();
-    return this.#wait("a sign of life", options, (resolve, reject) => {
+    let waiting: ((error: TetherError) => void) | undefined;
+    const answered = this.#wait<number>("a sign of life", options, (resolve, reject) => {
       if (session.isClosed) reject(new TetherError("unreachable", "the connection is closed"));
       else session.ping(() => resolve(performance.now() - start), start);
-      this.#connection.closed.then((reason) =>
-        reject(reason ?? new TetherError("unreachable", "the connection was closed")),
-      );
+      waiting = reject;
+      this.#pinging.add(reject);
       return undefined;
+    });
+    return answered.finally(() => {
+      if (waiting !== undefined) this.#pinging.delete(waiting);
     });
   }
 

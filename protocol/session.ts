@@ -2,7 +2,15 @@ import { TetherError } from "./errors.ts";
 import { type Frame, FrameDecoder } from "./frame.ts";
 import { FrameQueue } from "./frame-queue.ts";
 import { WIRE } from "./limits.ts";
-import { FRAME, type Hello, isStreamFrame, PROTOCOL, STREAM, type StreamName } from "./messages.ts";
+import {
+  type AgentFacts,
+  FRAME,
+  type Hello,
+  isStreamFrame,
+  PROTOCOL,
+  STREAM,
+  type StreamName,
+} from "./messages.ts";
 import { reasonFrom, Stream, type StreamOwner } from "./stream.ts";
 
 /** What a session tells the one who runs it. All are called from within the session's methods. */
@@ -307,7 +315,13 @@ function parseHello(text: string): Hello {
     software: typeof software === "string" ? software.slice(0, 100) : "a peer that gave no name",
     features: Array.isArray(features) ? features.filter((name) => typeof name === "string") : [],
   };
-  return typeof agent === "object" && agent !== null
-    ? { ...hello, agent: agent as NonNullable<Hello["agent"]> }
-    : hello;
+  const facts = readAgentFacts(agent);
+  return facts === undefined ? hello : { ...hello, agent: facts };
+}
+
+/** What an agent says of itself; undefined when it says nothing that is whole. */
+function readAgentFacts(value: unknown): AgentFacts | undefined {
+  const { id, name, tags, role } = (value ?? {}) as Partial<Record<keyof AgentFacts, unknown>>;
+  if (typeof id !== "string" || typeof name !== "string" || typeof role !== "string") return undefined;
+  return { id, name, role, tags: Array.isArray(tags) ? tags.filter((tag) => typeof tag === "string") : [] };
 }

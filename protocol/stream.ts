@@ -122,7 +122,7 @@ export class Stream {
     }
   }
 
-  /** Sends bytes on a channel, 0 to 15. The buffer belongs to the stream until `onDrain`. */
+  /** Sends bytes on a channel, 0 to 15. The buffer belongs to the stream from then on: it is written later. */
   sendData(bytes: Buffer, channel = 0, end = false): void {
     if (this.#localEnd || this.#over) return;
     this.#submit(FRAME.DATA, bytes, channel, end);

@@ -35,8 +35,16 @@ export function serveCalls(stream: Stream, caller: Caller, services: Services): 
     }
   };
 
+  let asked = false;
   stream.handlers = {
     onDocument(text) {
+      if (asked) {
+        const error = new TetherError("invalid", "a call has one document: open a stream for each");
+        for (const scope of scopes) scope.abort(error);
+        stream.reset(error);
+        return;
+      }
+      asked = true;
       const answer = answerCalls(text, dispatch);
       if (!(answer instanceof Promise)) send(stream, answer);
       else answer.then((late) => send(stream, late));
