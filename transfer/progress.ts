@@ -22,6 +22,13 @@ export class Progress {
     this.bytes += bytes;
   }
 
+  /** Everything begins anew. */
+  restart(): void {
+    this.files = 0;
+    this.bytes = 0;
+    this.done = 0;
+  }
+
   /** The file under way came to nothing. */
   undo(): void {
     this.bytes -= this.done;

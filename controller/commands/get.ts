@@ -4,7 +4,7 @@ import { expectArguments } from "../arguments.ts";
 import type { CommandContext } from "../command-context.ts";
 import { connect } from "../connect.ts";
 import { contextFor } from "../files/command.ts";
-import { getFiles } from "../files/index.ts";
+import { getFiles, withReconnect } from "../files/index.ts";
 import { printOutcome } from "../files/print-outcome.ts";
 import { oneAgent } from "../on-agents.ts";
 import { parseRemotePath, type RemotePath } from "../remote-path.ts";
@@ -22,23 +22,24 @@ export async function run(given: CommandContext): Promise<number> {
   }
   const context = contextFor(sources, given);
   const { folder, signal, stderr, options } = context;
-  const client = await connect(oneAgent(context), { folder, signal });
+  const agent = oneAgent(context);
   const progress = new Progress();
   const hide = showProgress(stderr, progress);
   try {
-    const outcome = await getFiles(client, {
+    const request = {
       sources: sources.map(({ path }) => path),
       target,
       recursive: options.has("recursive"),
       progress,
       totals: stderr.isTTY === true,
       signal,
-    });
+    };
+    const attempts = { connect: () => connect(agent, { folder, signal }), progress, signal };
+    const outcome = await withReconnect(attempts, (client) => getFiles(client, request));
     hide();
     return printOutcome(outcome, context);
   } finally {
     hide();
-    client.close();
   }
 }
 

@@ -4,7 +4,7 @@ import { expectArguments } from "../arguments.ts";
 import type { CommandContext } from "../command-context.ts";
 import { connect } from "../connect.ts";
 import { contextFor } from "../files/command.ts";
-import { putFiles } from "../files/index.ts";
+import { putFiles, withReconnect } from "../files/index.ts";
 import { printOutcome } from "../files/print-outcome.ts";
 import { oneAgent } from "../on-agents.ts";
 import { parseRemotePath } from "../remote-path.ts";
@@ -28,16 +28,17 @@ export async function run(given: CommandContext): Promise<number> {
   }
   const context = contextFor([target], given);
   const { folder, signal, stderr, options } = context;
-  const client = await connect(oneAgent(context), { folder, signal });
+  const agent = oneAgent(context);
   const progress = new Progress();
   const hide = showProgress(stderr, progress);
   try {
     const recursive = options.has("recursive");
-    const outcome = await putFiles(client, { sources, target: target.path, recursive, progress, signal });
+    const request = { sources, target: target.path, recursive, progress, signal };
+    const attempts = { connect: () => connect(agent, { folder, signal }), progress, signal };
+    const outcome = await withReconnect(attempts, (client) => putFiles(client, request));
     hide();
     return printOutcome(outcome, context);
   } finally {
     hide();
-    client.close();
   }
 }
