@@ -1,1 +1,1 @@
-export { type Entry, Files, type Space } from "./files.ts";
+export { type Entry, Files } from "./files.ts";
