@@ -9,6 +9,7 @@ import type { Findings } from "./contest.ts";
 import { benchDiscovery } from "./discovery.ts";
 import { benchFiles } from "./files.ts";
 import { benchFootprint } from "./footprint.ts";
+import { benchGateways } from "./gateways.ts";
 import { asMarkdown, asText, machineFacts, type Part } from "./report.ts";
 import { benchStartup } from "./startup.ts";
 
@@ -18,6 +19,7 @@ const SUBJECTS: { readonly [name: string]: () => Promise<Findings> } = {
   startup: benchStartup,
   files: benchFiles,
   footprint: benchFootprint,
+  gateways: benchGateways,
   discovery: benchDiscovery,
 };
 

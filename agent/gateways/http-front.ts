@@ -80,6 +80,7 @@ export class HttpFront implements Gateway {
   readonly #unfinished: ByteBudget;
   readonly #waiting = new ByteBudget(GATEWAYS.waitingAnswers);
   readonly #responses = new Set<ServerResponse>();
+  readonly #machine = hostname();
   #facts: GatewayFacts & { address: string };
   #label: string;
   #server: Server | SecureServer | undefined;
@@ -211,7 +212,8 @@ export class HttpFront implements Gateway {
     response.once("close", () => {
       this.#responses.delete(response);
       if (this.#responses.size === 0) this.#idle?.();
-      for (const scope of scopes) scope.abort(new TetherError("cancelled", "the client went away"));
+      if (response.writableFinished) return;
+      for (const scope of scopes) scope.abort(goneAway());
     });
     try {
       this.#send(request, response, await this.#answer(request, scopes));
@@ -265,15 +267,18 @@ export class HttpFront implements Gateway {
 
   /** Refuses what a page of somebody else's may have made a browser send. */
   #wrongDoor({ headers, rawHeaders }: IncomingMessage): [number, TetherError] | undefined {
-    const hosts = rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === "host");
     const { host = "", origin } = headers;
-    if (hosts.length !== 1) {
+    let hosts = 0;
+    for (let index = 0; index < rawHeaders.length; index += 2) {
+      if (rawHeaders[index]?.length === 4 && rawHeaders[index]?.toLowerCase() === "host") hosts++;
+    }
+    if (hosts !== 1) {
       return [400, new TetherError("invalid", "a request needs one Host (RFC 9112 §3.2)")];
     }
     const names = {
       configured: this.#configuration.host,
       bound: this.#facts.address,
-      machine: hostname(),
+      machine: this.#machine,
       certificate: this.#certificate,
     };
     if (!isOwnHost(host, names)) {
@@ -322,7 +327,9 @@ export class HttpFront implements Gateway {
         });
         request.once("end", resolve);
         request.once("error", reject);
-        request.once("close", () => reject(new TetherError("cancelled", "the client went away")));
+        request.once("close", () => {
+          if (!request.readableEnded) reject(goneAway());
+        });
       });
       return bytes.take(bytes.length);
     } finally {
@@ -413,6 +420,10 @@ function readHead({ method = "", url = "", headers }: IncomingMessage) {
     .map((parameter) => /^\s*charset\s*=\s*"?([^"\s]+)"?\s*$/.exec(parameter)?.[1])
     .find((found) => found !== undefined);
   return { method, path: url.split("?", 1)[0] ?? "", mediaType: mediaType.trim(), charset };
+}
+
+function goneAway(): TetherError {
+  return new TetherError("cancelled", "the client went away");
 }
 
 function tooLong(most: number): TetherError {

@@ -49,7 +49,7 @@ ${others.length === 0 ? "" : `<p>Other names: ${others.map(alias).join(", ")}.</
 }
 
 /** Text as the content of an element or an attribute in quotes (HTML, §13.1.2). */
-export function escapeHtml(text: string): string {
+function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }
 
