@@ -17,7 +17,8 @@ import { describingPage } from "./page.ts";
 const JSON_TYPE = { "Content-Type": "application/json; charset=utf-8" };
 const PAGE_HEADERS = {
   "Content-Type": "text/html; charset=utf-8",
-  "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+  "Content-Security-Policy":
+    "default-src 'none'; connect-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'",
   "Referrer-Policy": "no-referrer",
 };
 
