@@ -3,6 +3,7 @@
  * these parts only; with `--write` a whole run goes to RESULTS.md.
  */
 import { writeFile } from "node:fs/promises";
+import { loadavg } from "node:os";
 import { fileURLToPath } from "node:url";
 import { benchCalls } from "./calls.ts";
 import type { Findings } from "./contest.ts";
@@ -43,7 +44,8 @@ async function main(args: readonly string[]): Promise<number> {
     parts.push(part);
     console.log(`— ${name}, ${((performance.now() - start) / 1000).toFixed(0)} s —\n${asText([part])}`);
   }
-  if (write) await writeFile(RESULTS, asMarkdown(parts, facts));
+  const end = `load average when it ended: ${loadavg()[0]?.toFixed(1)}`;
+  if (write) await writeFile(RESULTS, asMarkdown(parts, [...facts, end]));
   return 0;
 }
 

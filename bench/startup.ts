@@ -34,6 +34,7 @@ const MASTERED = "ssh host true, through a control master";
 export function benchStartup(): Promise<Findings> {
   return withCleanup(async (cleanup) => {
     const leftOut: string[] = [];
+    const versions: string[] = [];
     const contestants: Record<string, Turn<"time">> = {};
     const agent = await startAgent(cleanup, { env: PLAIN_ENVIRONMENT });
     const home = await agent.pair();
@@ -43,6 +44,7 @@ export function benchStartup(): Promise<Findings> {
         leftOut.push(`Node ${major}: ${error.message}`);
       });
       if (node === undefined) continue;
+      versions.push(spawnSync(node, ["--version"], { encoding: "utf8" }).stdout.trim());
       const { nothing, smallest, call } = names(major);
       contestants[nothing] = command([node, "-e", "0"], "");
       contestants[smallest] = command([node, ...bare], "42");
@@ -63,7 +65,7 @@ export function benchStartup(): Promise<Findings> {
       leftOut.push(`ssh: ${noSsh}`);
     }
     const contest = await inTurn(ROUNDS, contestants);
-    const meaning = `Wall time from spawn to exit, ${ROUNDS} rounds. The smallest TLS call is a script of ten lines that connects with a key, sends one call to the bare TLS server and reads the answer: what the handshake alone costs a program of Node. \`tether call\` besides reads its files, checks the agent's pinned key and prints the result.`;
+    const meaning = `Wall time from spawn to exit, ${ROUNDS} rounds. The smallest TLS call is a script of ten lines that connects with a key, sends one call to the bare TLS server and reads the answer: what the handshake alone costs a program of Node. \`tether call\` besides reads its files, checks the agent's pinned key and prints the result. The agent and the server run on Node ${process.versions.node}; the commands on ${versions.join(", ")}.`;
     return {
       tables: [
         { what: "a whole command", unit: "ms", meaning, rows: rows(contest, Object.keys(contestants)) },
