@@ -41,7 +41,7 @@ export class EmbeddedBroker implements Broker {
     const { host, port, username, passwordFile, log } = this.#options;
     const password = passwordFile === undefined ? undefined : await readPassword(passwordFile);
     const [{ Aedes }, { writeToStream }] = await Promise.all([import("aedes"), import("mqtt-packet")]);
-    // 65,536 buffers, 15 MiB, to write two bytes a little sooner.
+    // 65,536 buffers, more than 10 MiB, to write two bytes a little sooner.
     writeToStream.cacheNumbers = false;
     const broker = await Aedes.createBroker({
       connectTimeout: MQTT.brokerHandshake,

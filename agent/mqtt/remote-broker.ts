@@ -91,7 +91,7 @@ export class RemoteBroker implements Broker {
       reconnectPeriod: 0,
       resubscribe: false,
       queueQoSZero: false,
-      // 65,536 buffers, 15 MiB, to write two bytes a little sooner.
+      // 65,536 buffers, more than 10 MiB, to write two bytes a little sooner.
       writeCache: false,
     };
   }
