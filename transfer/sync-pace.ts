@@ -1,8 +1,9 @@
 import { fsync, fsyncSync } from "node:fs";
 
-/** Milliseconds of one sync that the event loop can do without. */
-const QUICK = 0.03;
-const SLOW = 0.5;
+/** Milliseconds a file, on threads, below which it is tried here: most of it may be waiting for a thread. */
+const WORTH_A_TRY = 0.2;
+/** Milliseconds of one sync after which it is left to threads again. */
+const QUICK = 0.05;
 
 /**
  * Brings files to the disk, many at once.
@@ -25,12 +26,12 @@ export class SyncPace {
         failed.set(done, error);
       }
       done++;
-      if (performance.now() - start > SLOW) this.#isQuick = false;
+      if (performance.now() - start > QUICK) this.#isQuick = false;
     }
     if (done < descriptors.length) {
       const start = performance.now();
       await syncOnThreads(descriptors, done, failed);
-      this.#isQuick = (performance.now() - start) / (descriptors.length - done) < QUICK;
+      this.#isQuick = (performance.now() - start) / (descriptors.length - done) < WORTH_A_TRY;
     }
     return failed;
   }
