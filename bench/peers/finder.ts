@@ -1,5 +1,5 @@
-/** `finder LIBRARY`: searches until so many agents are found or the time is up, and says how long it took. */
-import { pathToFileURL } from "node:url";
+/** Searches until so many agents are found or the time is up, and says how long it took. */
+
 import { answerLines } from "./answer-lines.ts";
 
 /** What is asked of a finder. */
@@ -16,24 +16,17 @@ export interface Found {
   readonly last: number;
 }
 
-async function main([library = ""]: readonly string[]): Promise<void> {
-  const { discover } = (await import(
-    pathToFileURL(library).href
-  )) as typeof import("../../controller/index.ts");
-  await answerLines("ready", async ({ agents, timeout }: Search): Promise<Found> => {
-    const ids = new Set<string>();
-    const start = performance.now();
-    let last = Number.NaN;
-    await discover({
-      timeout,
-      until: ({ id }) => {
-        if (!ids.has(id)) last = performance.now() - start;
-        ids.add(id);
-        return ids.size === agents;
-      },
-    });
-    return { agents: ids.size, last };
+answerLines("ready", async ({ agents, timeout }: Search): Promise<Found> => {
+  const ids = new Set<string>();
+  const start = performance.now();
+  let last = Number.NaN;
+  await discover({
+    timeout,
+    until: ({ id }) => {
+      if (!ids.has(id)) last = performance.now() - start;
+      ids.add(id);
+      return ids.size === agents;
+    },
   });
-}
-
-main(process.argv.slice(2));
+  return { agents: ids.size, last };
+});

@@ -1,11 +1,9 @@
-/** `tether-holder LIBRARY FOLDER`: holds idle connections to the agent that the controller in FOLDER is paired with. */
-import { pathToFileURL } from "node:url";
+/** `tether-holder FOLDER`: holds idle connections to the agent that the controller in FOLDER is paired with. */
+import { builtLibrary } from "./built-library.ts";
 import { serveHolder } from "./holder.ts";
 
-async function main([library = "", folder = ""]: readonly string[]): Promise<void> {
-  const { connect } = (await import(
-    pathToFileURL(library).href
-  )) as typeof import("../../controller/index.ts");
+async function main([folder = ""]: readonly string[]): Promise<void> {
+  const { connect } = await builtLibrary(library);
   await serveHolder(async () => {
     const client = await connect(undefined, { folder });
     await client.hello;
