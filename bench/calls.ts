@@ -112,8 +112,7 @@ async function turn(caller: Worker): Promise<Turn<Figure>> {
 async function tetherCaller(cleanup: Cleanup): Promise<Worker> {
   const agent = await startAgent(cleanup, { env: PLAIN_ENVIRONMENT });
   const home = await agent.pair();
-  const library = fileURLToPath(new URL("../dist/library.mjs", import.meta.url));
-  return new Worker(cleanup, [process.execPath, await peerProgram("tether-caller.ts"), library, home]);
+  return new Worker(cleanup, [process.execPath, await peerProgram("tether-caller.ts"), home]);
 }
 
 async function tlsCaller(cleanup: Cleanup): Promise<Worker> {

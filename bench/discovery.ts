@@ -2,7 +2,6 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as wait } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { programArguments, startAgent } from "../test/agent-process.ts";
 import { createLab, type Lab, type LabHost } from "../test/network.ts";
 import { missing } from "../test/peers.ts";
@@ -143,10 +142,9 @@ async function crowdRow(lab: Lab, folder: string, cleanup: Cleanup): Promise<Row
 }
 
 async function finderIn(host: LabHost, cleanup: Cleanup): Promise<Worker> {
-  const library = fileURLToPath(new URL("../dist/library.mjs", import.meta.url));
   const program = await peerProgram("finder.ts");
   const inside = ["ip", "netns", "exec", host.namespace];
-  const finder = new Worker(cleanup, [...inside, process.execPath, program, library]);
+  const finder = new Worker(cleanup, [...inside, process.execPath, program]);
   await finder.answer();
   return finder;
 }

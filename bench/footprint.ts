@@ -1,6 +1,5 @@
 import { spawn } from "node:child_process";
 import { setTimeout as wait } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { startAgent } from "../test/agent-process.ts";
 import { type Comparison, Contest, type Findings, type Row, type Spread, type Table } from "./contest.ts";
 import { freeUdpPort } from "./free-port.ts";
@@ -171,10 +170,9 @@ async function agentSide(cleanup: Cleanup): Promise<Side> {
   const agent = await plainAgent(cleanup, { limits: { connections: MANY } });
   const home = await agent.pair();
   const program = await peerProgram("tether-holder.ts");
-  const library = fileURLToPath(new URL("../dist/library.mjs", import.meta.url));
   return {
     pid: agent.pid,
-    holder: async () => new Worker(cleanup, [process.execPath, program, library, home]),
+    holder: async () => new Worker(cleanup, [process.execPath, program, home]),
   };
 }
 

@@ -1,5 +1,5 @@
 /** Searches until so many agents are found or the time is up, and says how long it took. */
-
+import { discover } from "../../controller/index.ts";
 import { answerLines } from "./answer-lines.ts";
 
 /** What is asked of a finder. */

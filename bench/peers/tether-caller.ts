@@ -1,9 +1,8 @@
 /** `tether-caller FOLDER`: calls of the agent that the controller in FOLDER is paired with. */
-import { builtLibrary } from "./built-library.ts";
+import { connect } from "../../controller/index.ts";
 import { serveCaller } from "./caller.ts";
 
 async function main([folder = ""]: readonly string[]): Promise<void> {
-  const { connect } = await builtLibrary(library);
   const client = await connect(undefined, { folder });
   await serveCaller(() => client.call("math.multiply", [6, 7]));
 }

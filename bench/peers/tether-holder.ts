@@ -1,9 +1,8 @@
 /** `tether-holder FOLDER`: holds idle connections to the agent that the controller in FOLDER is paired with. */
-import { builtLibrary } from "./built-library.ts";
+import { connect } from "../../controller/index.ts";
 import { serveHolder } from "./holder.ts";
 
 async function main([folder = ""]: readonly string[]): Promise<void> {
-  const { connect } = await builtLibrary(library);
   await serveHolder(async () => {
     const client = await connect(undefined, { folder });
     await client.hello;
