@@ -58,11 +58,8 @@ export function readImports(path: string, text: string): ImportingModule {
   return { path, imports };
 }
 
-/** The places that import what is known only when they run: users' own files, and the library as it was built. */
-const LOADS_BY_PATH: ReadonlySet<string> = new Set([
-  "agent/compute/worker/user-module.ts",
-  "bench/peers/built-library.ts",
-]);
+/** The place that imports what is known only when it runs: users' own files. */
+const LOADS_BY_PATH: ReadonlySet<string> = new Set(["agent/compute/worker/user-module.ts"]);
 
 type Node = { readonly type: string } & Readonly<Record<string, unknown>>;
 
