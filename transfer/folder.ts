@@ -1,7 +1,8 @@
-import { closeSync, constants, fsync, lstatSync, openSync, type Stats, statSync } from "node:fs";
+import { closeSync, constants, lstatSync, openSync, type Stats, statSync } from "node:fs";
 import { join } from "node:path";
 import { TetherError } from "../protocol/index.ts";
 import { shown } from "./names.ts";
+import { SyncPace } from "./sync-pace.ts";
 
 /**
  * A folder that work is done in. On an agent it is held by its descriptor, so that nobody can put another in
@@ -20,8 +21,8 @@ export interface Folder {
   verify(): void;
   /** What tells the folder from every other one. */
   key(): string;
-  /** Brings the folder's entries to the disk. */
-  sync(): Promise<void>;
+  /** Brings the folder's entries to the disk. Rejects with what the system says. */
+  sync(pace?: SyncPace): Promise<void>;
   close(): void;
 }
 
@@ -57,12 +58,12 @@ export class LocalFolder implements Folder {
     return this.self;
   }
 
-  async sync(): Promise<void> {
+  async sync(pace?: SyncPace): Promise<void> {
     // Windows cannot open a folder to sync it.
     if (process.platform === "win32") return;
     const descriptor = openSync(this.self, constants.O_RDONLY | constants.O_DIRECTORY);
     try {
-      await syncDescriptor(descriptor);
+      await syncDescriptor(descriptor, pace);
     } finally {
       closeSync(descriptor);
     }
@@ -72,8 +73,7 @@ export class LocalFolder implements Folder {
 }
 
 /** Brings a file or folder to the disk. Rejects with what the system says. */
-export function syncDescriptor(descriptor: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    fsync(descriptor, (error) => (error === null ? resolve() : reject(error)));
-  });
+export async function syncDescriptor(descriptor: number, pace = new SyncPace()): Promise<void> {
+  const failed = await pace.sync([descriptor]);
+  if (failed.has(0)) throw failed.get(0);
 }

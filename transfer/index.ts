@@ -11,5 +11,6 @@ export * from "./record.ts";
 export * from "./requests.ts";
 export * from "./room.ts";
 export * from "./send.ts";
+export * from "./sync-pace.ts";
 export * from "./turn.ts";
 export * from "./writers.ts";

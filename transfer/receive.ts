@@ -484,7 +484,7 @@ export class Receiver {
           this.#verified.clear();
         }
       }
-      for (const folder of touched) await folder.sync();
+      for (const folder of touched) await folder.sync(this.#pace);
     } finally {
       for (const folder of left) folder.close();
     }

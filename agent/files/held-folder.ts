@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, readlinkSync, type Stats } from "node:fs";
 import { TetherError } from "../../protocol/index.ts";
-import { type Folder, syncDescriptor } from "../../transfer/index.ts";
+import { type Folder, type SyncPace, syncDescriptor } from "../../transfer/index.ts";
 
 /** Of all flags the one that matters is O_NOFOLLOW: the last name of what is opened is never a link. */
 const FOLDER_FLAGS = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
@@ -92,8 +92,8 @@ export class HeldFolder implements Folder {
     return this.#key;
   }
 
-  sync(): Promise<void> {
-    return syncDescriptor(this.#descriptor);
+  sync(pace?: SyncPace): Promise<void> {
+    return syncDescriptor(this.#descriptor, pace);
   }
 
   close(): void {

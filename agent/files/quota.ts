@@ -12,7 +12,7 @@ import {
 } from "../../transfer/index.ts";
 
 /** A measurement is old after so many milliseconds, and after so many times as long as it took. */
-const OLD = 1_000;
+const OLD = 100;
 const OLD_TIMES = 50;
 
 /**
