@@ -232,13 +232,11 @@ export const FILES = {
   depth: 128,
   /** Entries of a folder in one answer. */
   listed: 10_000,
-  /** Milliseconds between two measurements of the root that writers cause. */
-  measureInterval: 60_000,
 } as const;
 
 /** One transfer of files. */
 export const TRANSFER = {
-  /** Transfers at once on one agent; each may hold some 300 descriptors and the window below. */
+  /** Transfers at once on one agent; each may hold some 400 descriptors and the window below. */
   atOnce: 16,
   /** Bytes that a receiver lets the sender be ahead: 2.5 MB are on their way at 1 Gbit/s and 20 ms. */
   window: 4 * MiB,
@@ -252,7 +250,7 @@ export const TRANSFER = {
   writeBytes: MiB,
   writes: 2,
   /** Whole files that wait for their names, and their bytes, before all are synced together. */
-  batchFiles: 64,
+  batchFiles: 128,
   batchBytes: 32 * MiB,
   /** Milliseconds that a whole file waits for others at most. */
   batchWait: 200,
