@@ -31,7 +31,7 @@ import {
 } from "./texts.ts";
 
 /** Every driver there is or will be; which of them this version has, the bridge says. */
-export const DRIVER_NAMES = ["line", "gcode", "firmata", "modbus", "micropython", "frames", "raw"] as const;
+const DRIVER_NAMES = ["line", "gcode", "firmata", "modbus", "micropython", "frames", "raw"] as const;
 
 /** Milliseconds between two polls of a reading unless it says otherwise. */
 export const POLL_INTERVAL = 10_000;

@@ -4,7 +4,7 @@ import { isAbsolute, join, resolve } from "node:path";
 import { TetherError } from "../../protocol/index.ts";
 
 /** Where the configuration is when no option says so. */
-export const STANDARD_CONFIGURATION_FILE = "/etc/tether/agent.yaml";
+const STANDARD_CONFIGURATION_FILE = "/etc/tether/agent.yaml";
 
 /**
  * The configuration file to read: the option's, else the standard one where it exists, else undefined for the

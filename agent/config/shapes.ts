@@ -40,7 +40,7 @@ export interface Keys {
 export type Group<K extends Keys> = { readonly [P in keyof K]: K[P] extends Key<infer T> ? T : never };
 
 /** What a shape gives. */
-export type Value<S> = S extends Shape<infer T> ? T : never;
+type Value<S> = S extends Shape<infer T> ? T : never;
 
 /** A key with a default; `said` is the default as the reference says it, unless it is the value itself. */
 export function standard<T>(shape: Shape<T>, fallback: T, said = JSON.stringify(fallback)): Key<T> {
@@ -138,7 +138,7 @@ export function duration(least: number, most: number): Shape<number> {
 }
 
 /** A size in bytes. */
-export function size(least: number, most: number): Shape<number> {
+function size(least: number, most: number): Shape<number> {
   const allowed = `a size from ${formatSize(least)} to ${formatSize(most)}, as 4096 64KiB 16MiB 2GiB`;
   return scalarShape(allowed, ({ value }) => {
     const bytes = typeof value === "string" ? quantity(parseSize, value) : value;

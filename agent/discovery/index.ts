@@ -1,3 +1,3 @@
-export { Discovery, type DiscoveryOptions, type Visibility } from "./discovery.ts";
-export { MdnsAdvertiser, type MdnsOptions } from "./mdns.ts";
+export { Discovery } from "./discovery.ts";
+export { MdnsAdvertiser } from "./mdns.ts";
 export { DiscoveryResponder, type ResponderOptions } from "./responder.ts";

@@ -4,4 +4,3 @@ export { Listener } from "./listener.ts";
 export { plainAddress } from "./peer.ts";
 export { Places, type Release } from "./places.ts";
 export { Refusals } from "./refusals.ts";
-export type { Services } from "./services.ts";

@@ -1,4 +1,4 @@
-import { TetherError } from "../../protocol/index.ts";
+import { isLoopback, TetherError } from "../../protocol/index.ts";
 
 /** Bounds on connections; the owner sets the first two. */
 export interface PlaceLimits {
@@ -64,11 +64,6 @@ export class Places {
     this.#unpaired++;
     return once(() => this.#unpaired--);
   }
-}
-
-/** True for 127.0.0.0/8 and ::1, also where IPv4 is written as IPv6. */
-export function isLoopback(address: string): boolean {
-  return address === "::1" || /^(::ffff:)?127\./.test(address);
 }
 
 function once(action: () => void): Release {
