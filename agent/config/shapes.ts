@@ -39,9 +39,6 @@ export interface Keys {
 /** What a group of keys gives. */
 export type Group<K extends Keys> = { readonly [P in keyof K]: K[P] extends Key<infer T> ? T : never };
 
-/** What a shape gives. */
-type Value<S> = S extends Shape<infer T> ? T : never;
-
 /** A key with a default; `said` is the default as the reference says it, unless it is the value itself. */
 export function standard<T>(shape: Shape<T>, fallback: T, said = JSON.stringify(fallback)): Key<T> {
   return { shape, fallback, required: false, default: said };
