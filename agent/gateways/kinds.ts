@@ -31,7 +31,10 @@ const KINDS: { readonly [K in Kind]: Make<K> | undefined } = {
     const { createJsonRpcGateway } = await import("./http.ts");
     return createJsonRpcGateway(configuration, surroundings);
   },
-  ftp: undefined,
+  ftp: async (configuration, surroundings) => {
+    const { FtpGateway } = await import("./ftp/index.ts");
+    return new FtpGateway(configuration, surroundings);
+  },
   rfc2217: undefined,
   serial: undefined,
 };

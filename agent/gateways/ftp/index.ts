@@ -1,0 +1,1 @@
+export { FtpGateway } from "./ftp-gateway.ts";
