@@ -25,8 +25,9 @@ import {
 } from "./identity/index.ts";
 import type { Log, LogFacts } from "./log.ts";
 import { MqttService } from "./mqtt/index.ts";
-import { builtinProcedures, filesProcedures, Registry } from "./procedures/index.ts";
-import { CallGate, Listener, Refusals } from "./server/index.ts";
+import { builtinProcedures, filesProcedures, jobsProcedures, Registry } from "./procedures/index.ts";
+import { Jobs, Programs } from "./programs/index.ts";
+import { CallGate, forwardServer, Listener, Refusals } from "./server/index.ts";
 
 /** Milliseconds that calls in flight get to finish when the agent stops. */
 const FINISH_WITHIN = 3_500;
@@ -147,6 +148,13 @@ export class Agent {
     this.#undo.push(() => files.stop());
     for (const procedure of filesProcedures(files)) registry.add(procedure);
 
+    const programs = new Programs(folder.pathOf("work"), () => this.#configuration.compute.exec);
+    programs.start();
+    const jobs = new Jobs(folder.pathOf("jobs"), programs, log);
+    await jobs.start();
+    this.#undo.push(() => jobs.stop());
+    for (const procedure of jobsProcedures(jobs)) registry.add(procedure);
+
     const desk = new DeviceDesk({ registry, log });
     desk.start();
     this.#undo.push(() => desk.stop());
@@ -167,6 +175,8 @@ export class Agent {
         calls,
         files,
         devices: desk,
+        programs,
+        forward: forwardServer(),
         facts,
       },
     });
@@ -187,7 +197,7 @@ export class Agent {
     });
     this.#undo.push(async () => {
       const signal = AbortSignal.timeout(FINISH_WITHIN);
-      await Promise.all([listener.stop(signal), gateways.stop(signal)]);
+      await Promise.all([listener.stop(signal), gateways.stop(signal), jobs.stop(), programs.stop()]);
     });
 
     const mqtt = new MqttService({ log, refusals, registry, calls, desk });

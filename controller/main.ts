@@ -1,7 +1,7 @@
 import { asTetherError, parseDuration, TetherError } from "../protocol/index.ts";
 import type { CommandContext } from "./command-context.ts";
 import { type CommandLine, readCommandLine, usage } from "./command-line.ts";
-import { OPTIONS, VERBS } from "./commands/index.ts";
+import { OPTIONS, VERBS, type Verb } from "./commands/index.ts";
 import { controllerFolder } from "./identity.ts";
 
 /** Milliseconds that a verb gets to end by itself once it is to stop. */
@@ -14,9 +14,11 @@ async function main(argv: readonly string[]): Promise<number> {
   const json = argv.includes("--json");
   const stop = new AbortController();
   let overdue: NodeJS.Timeout | undefined;
+  let verb: Verb | undefined;
+  const fail = (error: unknown) => report(asTetherError(error), json, verb?.failure);
   stop.signal.addEventListener("abort", () => {
     // One that reads from a terminal, for instance, does not notice.
-    overdue = setTimeout(() => process.exit(report(asTetherError(stop.signal.reason), json)), GRACE).unref();
+    overdue = setTimeout(() => process.exit(fail(stop.signal.reason)), verb?.grace ?? GRACE).unref();
   });
   const onInterrupt = () => {
     if (stop.signal.aborted) process.exit(130);
@@ -25,11 +27,12 @@ async function main(argv: readonly string[]): Promise<number> {
   process.on("SIGINT", onInterrupt).on("SIGTERM", onInterrupt);
   // A reader that has gone away, as `tether … | head` does, wants no more output and no complaint.
   process.stdout.on("error", (error: NodeJS.ErrnoException) =>
-    process.exit(error.code === "EPIPE" ? 0 : report(asTetherError(error), json)),
+    process.exit(error.code === "EPIPE" ? 0 : fail(error)),
   );
   let timer: NodeJS.Timeout | undefined;
   try {
     const line = readCommandLine(argv);
+    verb = line.verb;
     const timeout = readTimeout(line);
     // `discover` listens that long, which is no failure.
     if (timeout !== undefined && line.verbName !== "discover") {
@@ -41,10 +44,10 @@ async function main(argv: readonly string[]): Promise<number> {
         Math.min(timeout, LONGEST_TIMER),
       );
     }
-    const { run } = await line.verb.load();
+    const { run } = await verb.load();
     return await run(contextOf(line, stop.signal, timeout));
   } catch (error) {
-    return report(asTetherError(error), json);
+    return fail(error);
   } finally {
     clearTimeout(timer);
     clearTimeout(overdue);
@@ -82,14 +85,17 @@ function readTimeout(line: CommandLine): number | undefined {
   }
 }
 
-/** One line on stderr, what failed and what to do; with `--json` an object there. */
-function report(error: TetherError, json: boolean): number {
+/**
+ * One line on stderr, what failed and what to do; with `--json` an object there. Gives the exit code: `failure`,
+ * but for wrong usage.
+ */
+function report(error: TetherError, json: boolean, failure = error.exitCode): number {
   const text = json
     ? JSON.stringify({ error })
     : `tether: ${error.message}${error.hint === undefined ? "" : ` (${error.hint})`}`;
   // What an agent says reaches a terminal only as text on one line.
   process.stderr.write(`${text.replace(/[\x00-\x1f\x7f-\x9f]+/g, " ")}\n`);
-  return error.exitCode;
+  return error.code === "usage" ? error.exitCode : failure;
 }
 
 main(process.argv.slice(2)).then((code) => {

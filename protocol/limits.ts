@@ -479,3 +479,45 @@ export const FTP = {
   /** Milliseconds that a client gets to read the last words. */
   farewell: 1_000,
 } as const;
+
+/** Programs that an admin runs on the agent's machine, and their jobs. */
+export const PROGRAMS = {
+  /** Programs that run at once for controllers that wait for them, and as jobs. */
+  atOnce: 64,
+  jobsAtOnce: 32,
+  /** Bytes of a command, and of its variables: half of what Linux takes for both unless told otherwise. */
+  commandBytes: MiB,
+  /** Milliseconds between SIGTERM and SIGKILL, between two looks whether the process group is gone, and for the last output of what escaped it. */
+  killAfter: 2_000,
+  groupLooks: 50,
+  lastOutput: 500,
+  /** Bytes that either side lets the other be ahead, and that wait in one before it reads no more. */
+  window: 4 * MiB,
+  waiting: MiB,
+  /** Bytes of a script; as base64 it fits one request. */
+  scriptBytes: 8 * MiB,
+  /** Files that `--fetch` brings, their bytes, entries of the work folder looked at, and characters of a pattern. */
+  fetchedFiles: 10_000,
+  fetchedBytes: 4 * 1024 * MiB,
+  entries: 100_000,
+  patternLength: 1_024,
+  /** Jobs whose output is kept, the bytes kept of each, and of each of the files that hold them; the oldest go first. */
+  jobs: 64,
+  outputBytes: 8 * MiB,
+  segmentBytes: MiB,
+  /** Bytes of output in one answer. */
+  logBytes: 256 * KiB,
+  /** Bytes collected for `--json`. */
+  collectedBytes: 64 * MiB,
+} as const;
+
+/** TCP connections forwarded to ports of the agent's machine. */
+export const FORWARD = {
+  /** Connections at once on one agent. */
+  connections: 512,
+  /** Milliseconds for one to be made. */
+  connect: 10_000,
+  /** Bytes that each side lets the other be ahead on one of them, and that wait in one before it reads no more. */
+  window: MiB,
+  waiting: 512 * KiB,
+} as const;

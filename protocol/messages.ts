@@ -52,6 +52,10 @@ export const STREAM = {
   files: 4,
   /** The readings and the state of a device: a JSON request, then a document for every change. */
   watch: 5,
+  /** A program: a JSON request, its input and output in DATA, JSON orders and reports. */
+  exec: 6,
+  /** One TCP connection to a port of the agent's machine: `{"port"}`, then DATA both ways. */
+  forward: 7,
 } as const;
 
 /** Name of a stream kind. */

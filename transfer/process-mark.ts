@@ -12,7 +12,12 @@ export interface ProcessMark {
 
 /** The mark of the process that this is. */
 export function thisProcess(): ProcessMark {
-  return { pid: process.pid, started: statOf(process.pid)?.started ?? null, boot: bootId() };
+  return markOf(process.pid);
+}
+
+/** The mark of a process that runs. */
+export function markOf(pid: number): ProcessMark {
+  return { pid, started: statOf(pid)?.started ?? null, boot: bootId() };
 }
 
 /** Reads a mark written as JSON; undefined when the text holds none. */

@@ -8,6 +8,7 @@ import { type AgentFacts, systemProcedures } from "./system.ts";
 import { textProcedures } from "./text.ts";
 
 export { filesProcedures } from "./files.ts";
+export { jobsProcedures } from "./jobs.ts";
 export { allowedBy } from "./patterns.ts";
 export type { Arguments, CallContext, Caller, Procedure, Schema } from "./procedure.ts";
 export { type Listing, Registry } from "./registry.ts";

@@ -14,6 +14,7 @@ import {
 import type { PairedController } from "../identity/index.ts";
 import type { Caller } from "../procedures/index.ts";
 import { serveCalls } from "./call-stream.ts";
+import { serveExec } from "./exec-stream.ts";
 import { serveFiles } from "./file-stream.ts";
 import { serveLogs } from "./log-stream.ts";
 import { servePairing } from "./pair-stream.ts";
@@ -68,6 +69,21 @@ const SERVERS: { readonly [kind in StreamName]: StreamServer } = {
     serve(stream, connection) {
       connection.goesOn(stream);
       serveWatch(stream, connection.services.devices);
+    },
+  },
+  exec: {
+    needs: "admin",
+    serve(stream, connection) {
+      connection.goesOn(stream);
+      const { programs, log } = connection.services;
+      serveExec(stream, connection.caller, programs, log);
+    },
+  },
+  forward: {
+    needs: "admin",
+    serve(stream, connection) {
+      connection.goesOn(stream);
+      connection.services.forward(stream, connection.caller, connection.services.log);
     },
   },
 };
@@ -149,7 +165,11 @@ export class Connection {
   /** Serves no further stream, and ends those that would never end by themselves. */
   drain(): void {
     this.#draining = true;
-    for (const stream of this.#endless) stream.reset(stopping());
+    for (const stream of this.#endless) {
+      const { onReset } = stream.handlers;
+      stream.reset(stopping());
+      onReset?.call(stream.handlers, stopping());
+    }
     this.#endless.clear();
   }
 

@@ -4,7 +4,9 @@ import type { Files } from "../files/index.ts";
 import type { Controllers, PairingDesk } from "../identity/index.ts";
 import type { Log } from "../log.ts";
 import type { Registry } from "../procedures/index.ts";
+import type { Programs } from "../programs/index.ts";
 import type { CallGate } from "./call-gate.ts";
+import type { ForwardServer } from "./forward-stream.ts";
 import type { Refusals } from "./refusals.ts";
 
 /** What the server needs of the agent's other rooms. */
@@ -19,6 +21,8 @@ export interface Services {
   readonly calls: CallGate;
   readonly files: Files;
   readonly devices: DeviceDesk;
+  readonly programs: Programs;
+  readonly forward: ForwardServer;
   /** How the agent calls itself now: both may change when the configuration is read again. */
   readonly facts: () => { readonly name: string; readonly tags: readonly string[] };
 }

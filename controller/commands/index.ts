@@ -13,14 +13,24 @@ export const OPTIONS = {
   batch: { value: "FILE", global: false, summary: "a call a line; - for stdin" },
   code: { value: "CODE", global: false, summary: "the pairing code; - reads it from stdin" },
   count: { short: "c", value: "N", global: false, summary: "how many times" },
+  cwd: { value: "FOLDER", global: false, summary: "where to run it there" },
   csv: { value: "FILE", global: false, summary: "append the readings to this file too" },
+  detach: { global: false, summary: "go on when this ends; gives the job's id" },
+  env: { value: "NAME=VALUE", global: false, summary: "a variable there; may be given several times" },
+  fetch: {
+    value: "GLOB",
+    global: false,
+    summary: "bring these files of the work folder; may be given several times",
+  },
   follow: { short: "f", global: false, summary: "go on, and show what comes" },
+  from: { value: "N", global: false, summary: "pass over so many bytes of output" },
   name: { value: "NAME", global: false, summary: "what to call the agent here" },
   passive: { global: false, summary: "connect to the server for data, instead of it to here" },
   "password-file": { value: "FILE", global: false, summary: "a file with the password" },
   port: { value: "N", global: false, summary: "UDP port that agents listen on" },
   recursive: { short: "r", global: false, summary: "folders too, with all that is in them" },
   target: { value: "ADDRESS", global: false, summary: "ask this address too; may be given several times" },
+  terminal: { short: "t", global: false, summary: "give it a terminal" },
   tls: { global: false, summary: "protect commands and data" },
   watch: { global: false, summary: "go on, and show who comes and goes" },
 } as const satisfies Record<string, OptionFacts>;
@@ -48,6 +58,10 @@ export interface Verb {
   readonly summary: string;
   /** Options of its own, beside the global ones. */
   readonly options: readonly OptionName[];
+  /** Exit code of a failure of Tether's, where other exit codes are those of a program on the agent. */
+  readonly failure?: number;
+  /** Milliseconds that the verb gets to end by itself once it is to stop. */
+  readonly grace?: number;
   readonly load: () => Promise<{ readonly run: (context: CommandContext) => Promise<number> }>;
 }
 
@@ -121,6 +135,53 @@ export const VERBS = {
     summary: "bring files to AGENT:PATH, or :PATH for the default agent",
     options: ["recursive"],
     load: () => import("./put.ts"),
+  },
+  exec: {
+    usage: "[-t] [--cwd FOLDER] [--env NAME=VALUE] [--detach] -- COMMAND…",
+    summary: "run a program on the agent; exits as the program does, 255 when Tether fails",
+    options: ["terminal", "cwd", "env", "detach"],
+    failure: 255,
+    grace: 5_000,
+    load: () => import("./exec.ts"),
+  },
+  run: {
+    usage: "FILE [ARG…] [--fetch GLOB]",
+    summary: "run a script from here on the agent, and bring what GLOB matches",
+    options: ["fetch", "cwd", "env"],
+    failure: 255,
+    grace: 5_000,
+    load: () => import("./run.ts"),
+  },
+  jobs: {
+    usage: "",
+    summary: "the programs started by `exec --detach`",
+    options: [],
+    load: () => import("./jobs.ts"),
+  },
+  "job logs": {
+    usage: "[-f] [--from N] ID",
+    summary: "what a job has written",
+    options: ["follow", "from"],
+    load: () => import("./job-logs.ts"),
+  },
+  "job wait": {
+    usage: "ID",
+    summary: "wait for a job; exits as the job did, 255 when Tether fails",
+    options: [],
+    failure: 255,
+    load: () => import("./job-wait.ts"),
+  },
+  "job cancel": {
+    usage: "ID",
+    summary: "end a job and all its processes",
+    options: [],
+    load: () => import("./job-cancel.ts"),
+  },
+  forward: {
+    usage: "[LOCAL:]PORT",
+    summary: "a TCP port of the agent's machine on this one's 127.0.0.1",
+    options: [],
+    load: () => import("./forward.ts"),
   },
   "device list": {
     usage: "",
