@@ -1,7 +1,8 @@
 import {
   asTetherError,
   CALLS,
-  decodeAnswer,
+  type CallProgress,
+  decodeAnswerPart,
   decodeBatch,
   encodeBatch,
   encodeCall,
@@ -42,6 +43,13 @@ export interface ProcedureDescription {
 /** What became of one member of a batch. */
 export type Outcome = { readonly result: JsonValue } | { readonly error: TetherError };
 
+/** Takes what comes before the result of a call. */
+export interface CallSink {
+  onProgress?(progress: CallProgress): void;
+  /** Takes one of many results, of so many bytes; the agent waits for the promise before it sends much more. */
+  onYield?(value: JsonValue, bytes: number): void | Promise<void>;
+}
+
 /** An open connection to one paired agent. */
 export class Client {
   /** What this controller calls the agent. */
@@ -70,14 +78,86 @@ export class Client {
   }
 
   /**
-   * Calls a procedure; `params` by position or by name. Integers beyond 2^53 are bigint, both ways.
+   * Calls a procedure; `params` by position or by name. Integers beyond 2^53 are bigint, both ways. Gives an array
+   * where the procedure yields many results.
    *
    * @throws TetherError as the agent gave it, `timeout` or `cancelled` as asked for here, `unreachable` when the
    * connection ends before the result
    */
   call(method: string, params?: JsonValue[] | JsonObject, options: WaitOptions = {}): Promise<JsonValue> {
+    const values: JsonValue[] = [];
+    let sum = 0;
+    const onYield = (value: JsonValue, bytes: number) => {
+      sum += bytes;
+      if (sum > CALLS.resultBytes) {
+        throw new TetherError("limit", `the results of ${method} have more than ${CALLS.resultBytes} bytes`);
+      }
+      values.push(value);
+    };
+    return this.callStreaming(method, params, { onYield }, options).then((result) =>
+      result === undefined ? values : result,
+    );
+  }
+
+  /**
+   * Calls a procedure and hands over what comes before its result. Gives undefined where its results were
+   * yielded. Throws as {@link call}, and what `sink` throws.
+   */
+  callStreaming(
+    method: string,
+    params: JsonValue[] | JsonObject | undefined,
+    sink: CallSink,
+    options: WaitOptions = {},
+  ): Promise<JsonValue | undefined> {
     const call = rpcCall(method, params, options.timeout);
-    return this.#ask(method, () => encodeCall(1, call), decodeAnswer, options);
+    return this.#wait<JsonValue | undefined>(method, options, (resolve, reject) => {
+      /** Settles when everything that came so far has been taken; absent when it has. */
+      let taking: Promise<void> | undefined;
+      let answered = false;
+      const fail = (thrown: unknown) => {
+        const error = asTetherError(thrown);
+        stream.reset(error);
+        reject(error);
+      };
+      const take = (value: JsonValue, bytes: number) => {
+        const taken = sink.onYield?.(value, bytes);
+        if (!(taken instanceof Promise)) stream.consumed(bytes);
+        else return taken.then(() => stream.consumed(bytes));
+        return undefined;
+      };
+      const read = (text: string, bytes: number) => {
+        const part = decodeAnswerPart(text);
+        if (part?.kind === "yield") {
+          if (taking === undefined) taking = take(part.value, bytes);
+          else taking = taking.then(() => take(part.value, bytes));
+          taking?.catch(fail);
+          return;
+        }
+        stream.consumed(bytes);
+        if (part?.kind === "progress") sink.onProgress?.(part.progress);
+        if (part?.kind !== "answer") return;
+        answered = true;
+        const result = part.yields === undefined ? part.result : undefined;
+        if (taking === undefined) resolve(result);
+        else taking.then(() => resolve(result), fail);
+      };
+      const stream = this.#connection.session.open("call", encodeCall(1, call), true, {
+        consumesDocuments: true,
+        onDocument(text, bytes) {
+          try {
+            read(text, bytes);
+          } catch (error) {
+            answered = true;
+            fail(error);
+          }
+        },
+        onEnd() {
+          if (!answered) reject(new TetherError("internal", `the agent gave no answer to ${method}`));
+        },
+        onReset: reject,
+      });
+      return stream;
+    });
   }
 
   /** Calls many procedures in one request; gives what became of each, in order. Throws as {@link call}. */

@@ -3,6 +3,7 @@ import { connect as connectTls, type TLSSocket } from "node:tls";
 import {
   ALPN,
   asTetherError,
+  CALL_FEATURES,
   CALLS,
   DEFAULT_PORT,
   fingerprintOf,
@@ -99,7 +100,12 @@ function startSession(socket: TLSSocket, agentKey: KeyObject): Connection {
     socket,
     {
       side: "controller",
-      hello: { protocol: PROTOCOL.version, oldest: PROTOCOL.oldest, software: SOFTWARE, features: [] },
+      hello: {
+        protocol: PROTOCOL.version,
+        oldest: PROTOCOL.oldest,
+        software: SOFTWARE,
+        features: Object.values(CALL_FEATURES),
+      },
       documentBytes: CALLS.resultBytes,
       events: {
         onHello: greet,

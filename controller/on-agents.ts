@@ -12,8 +12,8 @@ const SOME_FAILED = 5;
 
 /** What a verb does with one agent. */
 export interface AgentWork {
-  /** Gives what `--json` prints. */
-  readonly work: (client: Client) => Promise<JsonValue>;
+  /** Gives what `--json` prints; `alone`, with one agent, undefined where it has printed everything itself. */
+  readonly work: (client: Client, alone: boolean) => Promise<JsonValue | undefined>;
   /** The result for people, without a newline at the end. */
   readonly render: (result: JsonValue) => string;
   /** The exit code that a result stands for, where it is no error and yet no success. */
@@ -26,7 +26,8 @@ export async function onAgents(context: CommandContext, verb: AgentWork): Promis
   // A script that asks for all of them gets the same shape however many there are.
   const several = names.length > 1 || context.options.has("all") || context.options.has("tag");
   if (several) return onSeveral(names, context, verb);
-  const result = await onOne(names[0], context, verb);
+  const result = await onOne(names[0], context, verb, true);
+  if (result === undefined) return 0;
   print(context, context.json ? writeJson(result) : verb.render(result));
   return verb.exitCode?.(result) ?? 0;
 }
@@ -69,10 +70,11 @@ async function onOne(
   name: string | undefined,
   context: CommandContext,
   { work }: AgentWork,
-): Promise<JsonValue> {
+  alone: boolean,
+): Promise<JsonValue | undefined> {
   const client = await connect(name, { folder: context.folder, signal: context.signal });
   try {
-    return await work(client);
+    return await work(client, alone);
   } finally {
     client.close();
   }
@@ -89,7 +91,7 @@ async function onSeveral(
   const worker = async () => {
     for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
       try {
-        const result = await onOne(name, context, verb);
+        const result = (await onOne(name, context, verb, false)) ?? null;
         outcomes[name] = result;
         if (verb.exitCode !== undefined && verb.exitCode(result) !== 0) failures++;
         if (!context.json) print(context, `${name}:\n${indented(verb.render(result))}`);

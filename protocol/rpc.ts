@@ -12,8 +12,63 @@ export interface RpcCall {
   readonly timeoutMs?: number;
 }
 
-/** Carries a call out; throws, or rejects with, a TetherError. */
-export type Dispatch = (call: RpcCall) => JsonValue | Promise<JsonValue>;
+/** How far a call is. A type, not an interface, so that it is a JsonObject. */
+export type CallProgress = {
+  readonly done: number;
+  /** What `done` will be at the end, where that is known. */
+  readonly total?: number;
+  readonly note?: string;
+};
+
+/** What comes before the answer to a call, and the answer; `yields` of one whose results came before it. */
+export type AnswerPart =
+  | { readonly kind: "progress"; readonly progress: CallProgress }
+  | { readonly kind: "yield"; readonly value: JsonValue }
+  | { readonly kind: "answer"; readonly result: JsonValue; readonly yields: number | undefined };
+
+/** Names in HELLO of what a controller takes before the answer to a call. */
+export const CALL_FEATURES = { progress: "progress", yields: "yields" } as const;
+
+/**
+ * Carries a call out; throws, or rejects with, a TetherError. `alone`: the call is no member of a batch and has
+ * an answer, which something may come before.
+ */
+export type Dispatch = (call: RpcCall, alone: boolean) => JsonValue | Promise<JsonValue>;
+
+/** Writes a notification (JSON-RPC 2.0 §4.1) that says how far a call is. */
+export function encodeProgress(progress: CallProgress): string {
+  return `{"jsonrpc":"2.0","method":"progress","params":${writeJson(progress)}}`;
+}
+
+/** Writes a notification that carries one of many results. */
+export function encodeYield(value: JsonValue): string {
+  return `{"jsonrpc":"2.0","method":"yield","params":{"value":${writeJson(value)}}}`;
+}
+
+/**
+ * Reads a document of the answering side; undefined for a notification of another kind. Throws the error that
+ * an answer carries.
+ */
+export function decodeAnswerPart(text: string): AnswerPart | undefined {
+  const message = parseJson(text);
+  if (!isObject(message) || typeof message.method !== "string" || message.id !== undefined) {
+    const outcome = readOutcome(message);
+    if (outcome instanceof TetherError) throw outcome;
+    const yields = isObject(message) && typeof message.yields === "number" ? message.yields : undefined;
+    return { kind: "answer", result: outcome.result, yields };
+  }
+  const params: JsonObject = isObject(message.params ?? null) ? (message.params as JsonObject) : {};
+  if (message.method === "yield") return { kind: "yield", value: params.value ?? null };
+  if (message.method !== "progress") return undefined;
+  const { done, total, note } = params;
+  if (typeof done !== "number") return undefined;
+  const progress: CallProgress = {
+    done,
+    ...(typeof total === "number" && { total }),
+    ...(typeof note === "string" && { note }),
+  };
+  return { kind: "progress", progress };
+}
 
 /** Writes one request. */
 export function encodeCall(id: number, call: RpcCall): string {
@@ -63,11 +118,12 @@ function readOutcome(answer: JsonValue): { result: JsonValue } | TetherError {
 /**
  * Answers the text of a request or a batch; gives `undefined` where the standard wants no answer
  * (JSON-RPC 2.0 §4.1). Never throws: what goes wrong becomes an error response. Gives the answer at once when
- * `dispatch` does.
+ * `dispatch` does. `yields` tells, once a call that was alone has ended, how many results it gave before.
  */
 export function answerCalls(
   text: string,
   dispatch: Dispatch,
+  yields?: () => number | undefined,
 ): Promise<string | undefined> | string | undefined {
   let request: JsonValue;
   try {
@@ -75,7 +131,7 @@ export function answerCalls(
   } catch (error) {
     return errorAnswer(null, -32700, asTetherError(error));
   }
-  if (!Array.isArray(request)) return answerOne(request, dispatch);
+  if (!Array.isArray(request)) return answerOne(request, dispatch, true, yields);
   if (request.length === 0) return invalidRequest(null, "an empty batch");
   if (request.length > CALLS.batch) {
     return invalidRequest(null, `a batch of ${request.length} calls; allowed: at most ${CALLS.batch}`);
@@ -100,7 +156,7 @@ async function answerBatch(requests: readonly JsonValue[], dispatch: Dispatch): 
   };
   const answers = await Promise.all(
     requests.map((request) => {
-      const answer = answerOne(request, dispatch);
+      const answer = answerOne(request, dispatch, false);
       return answer instanceof Promise ? answer.then((late) => keep(request, late)) : keep(request, answer);
     }),
   );
@@ -108,7 +164,12 @@ async function answerBatch(requests: readonly JsonValue[], dispatch: Dispatch): 
   return given.length === 0 ? undefined : `[${given.join(",")}]`;
 }
 
-function answerOne(request: JsonValue, dispatch: Dispatch): Promise<string | undefined> | string | undefined {
+function answerOne(
+  request: JsonValue,
+  dispatch: Dispatch,
+  alone: boolean,
+  yields?: () => number | undefined,
+): Promise<string | undefined> | string | undefined {
   if (!isObject(request)) return invalidRequest(null, "a request that is no object");
   const { jsonrpc, id, method, params, timeoutMs } = request;
   const known = isId(id);
@@ -128,10 +189,10 @@ function answerOne(request: JsonValue, dispatch: Dispatch): Promise<string | und
       : { method, ...(params !== undefined && { params }), ...(timeoutMs !== undefined && { timeoutMs }) };
   const wanted = id !== undefined;
   try {
-    const result = dispatch(call);
+    const result = dispatch(call, alone && wanted);
     if (result instanceof Promise) {
       return result.then(
-        (value) => (wanted ? resultAnswer(id, value) : undefined),
+        (value) => (wanted ? resultAnswer(id, value, yields?.()) : undefined),
         (error) => (wanted ? callFailed(id, error) : undefined),
       );
     }
@@ -151,9 +212,10 @@ function isTimeout(value: JsonValue): value is number {
   return typeof value === "number" && Number.isInteger(value) && value > 0 && value <= CALLS.longestTimeout;
 }
 
-function resultAnswer(id: JsonValue, result: JsonValue): string {
+function resultAnswer(id: JsonValue, result: JsonValue, yields?: number): string {
   try {
-    const text = `{"jsonrpc":"2.0","id":${writeJson(id)},"result":${writeJson(result)}}`;
+    const more = yields === undefined ? "" : `,"yields":${yields}`;
+    const text = `{"jsonrpc":"2.0","id":${writeJson(id)},"result":${writeJson(result)}${more}}`;
     // No character of UTF-16 takes more than three bytes, so that most texts need not be counted.
     if (3 * text.length <= CALLS.resultBytes || Buffer.byteLength(text) <= CALLS.resultBytes) return text;
     return callFailed(id, new TetherError("limit", `the result has more than ${CALLS.resultBytes} bytes`));

@@ -6,8 +6,10 @@ import { FLAG, FRAME, type StreamName } from "./messages.ts";
 
 /** What a stream tells the one who uses it. All are called from within `Session.receive` or `Session.close`. */
 export interface StreamHandlers {
-  /** A whole document. */
-  onDocument?(text: string): void;
+  /** A whole document; `bytes` of it count as consumed, unless `consumesDocuments` says otherwise. */
+  onDocument?(text: string, bytes: number): void;
+  /** True where whoever takes documents says with {@link Stream.consumed} when the next may come. */
+  readonly consumesDocuments?: boolean;
   /** Bytes on a channel; whoever takes them says so with {@link Stream.consumed}. */
   onData?(bytes: Buffer, channel: number): void;
   /** The other side has sent all that it will. */
@@ -283,8 +285,8 @@ export class Stream {
     const whole = this.#unfinished?.subarray(0, this.#unfinishedBytes) ?? piece;
     this.#forgetUnfinished();
     if (!isUtf8(whole)) throw new TetherError("invalid", `stream ${this.id}: a document that is not UTF-8`);
-    this.consumed(piece.length);
-    this.handlers.onDocument?.(whole.toString("utf8"));
+    if (this.handlers.consumesDocuments !== true) this.consumed(piece.length);
+    this.handlers.onDocument?.(whole.toString("utf8"), piece.length);
     if (flags & FLAG.END) this.#endedRemotely();
   }
 

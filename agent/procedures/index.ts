@@ -10,7 +10,7 @@ import { textProcedures } from "./text.ts";
 export { filesProcedures } from "./files.ts";
 export { jobsProcedures } from "./jobs.ts";
 export { allowedBy } from "./patterns.ts";
-export type { Arguments, CallContext, Caller, Procedure, Schema } from "./procedure.ts";
+export type { Arguments, CallContext, Caller, CallOutlet, Procedure, Schema } from "./procedure.ts";
 export { type Listing, Registry } from "./registry.ts";
 export type { AgentFacts } from "./system.ts";
 

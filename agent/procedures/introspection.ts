@@ -117,9 +117,12 @@ async function callAll(
 ): Promise<JsonValue[]> {
   const answers: JsonValue[] = [];
   let size = 0;
+  // What a member yields is part of its answer, not of this call's.
+  const { caller, signal } = context;
+  const member = context.outlet === undefined ? context : { caller, signal };
   for (const call of calls) {
     context.signal.throwIfAborted();
-    const answer = await callMember(registry, call, context);
+    const answer = await callMember(registry, call, member);
     size += writeJson(answer).length;
     if (size > CALLS.resultBytes) {
       throw new TetherError(

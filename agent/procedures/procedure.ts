@@ -1,4 +1,4 @@
-import type { JsonObject, JsonValue, Role } from "../../protocol/index.ts";
+import type { CallProgress, JsonObject, JsonValue, Role } from "../../protocol/index.ts";
 
 /** A JSON Schema (draft 2020-12) for one argument, one result or a whole parameter object. */
 export type Schema = JsonObject;
@@ -14,11 +14,22 @@ export interface Caller {
   readonly allows?: (name: string) => boolean;
 }
 
+/** Takes what comes before a call's result, where its front can pass that on. */
+export interface CallOutlet {
+  readonly onProgress: ((progress: CallProgress) => void) | undefined;
+  /** Takes one of many results; a promise settles when the next may come. */
+  readonly onYield: ((value: JsonValue) => Promise<void> | undefined) | undefined;
+  /** Says that the results are those that are yielded, even if none is. */
+  begin(): void;
+}
+
 /** What a running procedure may use. */
 export interface CallContext {
   readonly caller: Caller;
   /** Aborts when the caller cancels, goes away, or the deadline passes; the reason is a TetherError. */
   readonly signal: AbortSignal;
+  /** Absent where the caller gets nothing but the result. */
+  readonly outlet?: CallOutlet | undefined;
 }
 
 /** Checked arguments by parameter name. */

@@ -1,5 +1,5 @@
 import { TetherError } from "../../protocol/index.ts";
-import type { CallContext, Caller } from "../procedures/index.ts";
+import type { CallContext, Caller, CallOutlet } from "../procedures/index.ts";
 
 /**
  * The context of one call. Its AbortController is made when somebody asks for the signal: most calls end
@@ -7,11 +7,13 @@ import type { CallContext, Caller } from "../procedures/index.ts";
  */
 export class CallScope implements CallContext {
   readonly caller: Caller;
+  readonly outlet: CallOutlet | undefined;
   #controller: AbortController | undefined;
   #reason: TetherError | undefined;
 
-  constructor(caller: Caller) {
+  constructor(caller: Caller, outlet?: CallOutlet) {
     this.caller = caller;
+    this.outlet = outlet;
   }
 
   get signal(): AbortSignal {

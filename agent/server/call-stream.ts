@@ -2,16 +2,28 @@ import { answerCalls, type RpcCall, type Stream, TetherError } from "../../proto
 import type { Caller } from "../procedures/index.ts";
 import { CallScope, settleWithin } from "./call-scope.ts";
 import type { Services } from "./services.ts";
+import { StreamOutlet } from "./stream-outlet.ts";
 
-/** Serves a stream of kind `call`: one request or batch, answered through the registry. */
-export function serveCalls(stream: Stream, caller: Caller, services: Services): void {
+/**
+ * Serves a stream of kind `call`: one request or batch, answered through the registry.
+ *
+ * @param features what the controller named in its HELLO
+ */
+export function serveCalls(
+  stream: Stream,
+  caller: Caller,
+  services: Services,
+  features: readonly string[],
+): void {
   const { registry, calls, log } = services;
   /** The calls of this stream that have not settled. */
   const scopes = new Set<CallScope>();
+  let outlet: StreamOutlet | undefined;
 
-  const dispatch = ({ method, params, timeoutMs }: RpcCall) => {
+  const dispatch = ({ method, params, timeoutMs }: RpcCall, alone: boolean) => {
     calls.check();
-    const scope = new CallScope(caller);
+    if (alone && features.length > 0) outlet = new StreamOutlet(stream, features);
+    const scope = new CallScope(caller, outlet);
     const result = callLogged(method, params, scope);
     if (!(result instanceof Promise)) return result;
     scopes.add(scope);
@@ -45,12 +57,16 @@ export function serveCalls(stream: Stream, caller: Caller, services: Services): 
         return;
       }
       asked = true;
-      const answer = answerCalls(text, dispatch);
+      const answer = answerCalls(text, dispatch, () => outlet?.yields);
       if (!(answer instanceof Promise)) send(stream, answer);
       else answer.then((late) => send(stream, late));
     },
     onReset(error) {
       for (const scope of scopes) scope.abort(error);
+      outlet?.close();
+    },
+    onDrain() {
+      outlet?.drained();
     },
   };
 }

@@ -51,7 +51,10 @@ const SERVERS: { readonly [kind in StreamName]: StreamServer } = {
     serve: (stream, { peer, services, onPaired }) => servePairing(stream, peer, services, onPaired),
   },
   // Each procedure says which role it needs.
-  call: { needs: "viewer", serve: (stream, { caller, services }) => serveCalls(stream, caller, services) },
+  call: {
+    needs: "viewer",
+    serve: (stream, { caller, services, features }) => serveCalls(stream, caller, services, features),
+  },
   // Writing needs more, and is checked there.
   files: {
     needs: "viewer",
@@ -94,6 +97,8 @@ export class Connection {
   readonly controller: PairedController | undefined;
   readonly services: Services;
   readonly onPaired: (controller: PairedController) => void;
+  /** What the other side can do, by its own words. */
+  features: readonly string[] = [];
   readonly #session: Session;
   readonly #socket: TLSSocket;
   /** Streams that go on until somebody ends them. */
@@ -124,7 +129,9 @@ export class Connection {
         },
         documentBytes: controller === undefined ? CONNECTIONS.unpairedBytes : options.requestBytes,
         events: {
-          onHello: () => undefined,
+          onHello: ({ features }) => {
+            this.features = features;
+          },
           onOpen: (stream) => this.#serve(stream),
           onClosed: (reason) => {
             if (reason !== undefined && !this.#refused) this.#explain(reason);

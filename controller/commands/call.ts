@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { promises } from "node:fs";
 import {
   asTetherError,
@@ -10,9 +11,10 @@ import {
   writeJson,
 } from "../../protocol/index.ts";
 import { argumentValue } from "../arguments.ts";
-import type { Outcome, WaitOptions } from "../client.ts";
+import type { Client, Outcome, WaitOptions } from "../client.ts";
 import type { CommandContext } from "../command-context.ts";
 import { onAgents } from "../on-agents.ts";
+import { CallBar } from "../render/call-bar.ts";
 import { valueText } from "../render/value.ts";
 
 /** `tether call`: one procedure, or a batch of them. */
@@ -34,9 +36,40 @@ export async function run(context: CommandContext): Promise<number> {
   }
   const params = words.map(argumentValue);
   return onAgents(context, {
-    work: (client) => client.call(procedure, params, wait),
+    // Of several agents, the results of one must not stand among those of another.
+    work: (client, alone) =>
+      alone ? callAlone(client, procedure, params, wait, context) : client.call(procedure, params, wait),
     render: valueText,
   });
+}
+
+/** Calls one agent: progress is a bar on a terminal, and many results are printed as they come. */
+async function callAlone(
+  client: Client,
+  procedure: string,
+  params: JsonValue[],
+  wait: WaitOptions,
+  context: CommandContext,
+): Promise<JsonValue | undefined> {
+  const { stdout } = context;
+  const bar = new CallBar(() => context.stderr);
+  try {
+    return await client.callStreaming(
+      procedure,
+      params,
+      {
+        onProgress: (progress) => bar.draw(progress),
+        onYield(value) {
+          bar.clear();
+          const isFull = !stdout.write(`${writeJson(value)}\n`);
+          return isFull ? once(stdout, "drain").then(() => undefined) : undefined;
+        },
+      },
+      wait,
+    );
+  } finally {
+    bar.clear();
+  }
 }
 
 function runBatch(calls: readonly RpcCall[], wait: WaitOptions, context: CommandContext): Promise<number> {
