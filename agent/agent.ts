@@ -8,6 +8,7 @@ import {
   TetherError,
   VERSION,
 } from "../protocol/index.ts";
+import { Pool, type PoolSettings, UserProcedures } from "./compute/index.ts";
 import { type Configuration, type Known, loadConfiguration, needsRestart } from "./config/index.ts";
 import { type OwnerActs, ownerProcedures } from "./control/procedures.ts";
 import { ControlServer } from "./control/server.ts";
@@ -159,6 +160,15 @@ export class Agent {
     desk.start();
     this.#undo.push(() => desk.stop());
 
+    const pool = new Pool(
+      log,
+      (method, params, context) => registry.call(method, params, context),
+      poolSettings(this.#configuration),
+    );
+    this.#undo.push(() => pool.stop());
+    const userProcedures = new UserProcedures(registry, pool, log, procedurePlaces(this.#configuration));
+    this.#undo.push(() => userProcedures.stop());
+
     const calls = new CallGate(this.#configuration.limits.queuedCalls);
     const pairing = new PairingDesk();
     const refusals = new Refusals(log);
@@ -227,6 +237,7 @@ export class Agent {
     });
     this.#undo.push(() => discovery.stop());
     await discovery.apply(this.#configuration);
+    await userProcedures.start();
     await gateways.apply(this.#configuration.gateways);
 
     this.#reload = async (next) => {
@@ -234,6 +245,8 @@ export class Agent {
       calls.setLimit(next.limits.queuedCalls);
       files.room.setLimit(next.files.quota);
       await desk.declare(next.devices);
+      pool.configure(poolSettings(next));
+      await userProcedures.configure(procedurePlaces(next));
       await mqtt.configure(next.mqtt, { ...agentFacts });
       await gateways.apply(next.gateways);
       await discovery.apply(next).catch((thrown: unknown) => {
@@ -321,6 +334,16 @@ export class Agent {
       },
     };
   }
+}
+
+/** Half of the calls that the agent takes: however many wait for a process, a light one finds its place. */
+function poolSettings({ compute, limits }: Configuration): PoolSettings {
+  const { workers, memory, procedures } = compute;
+  return { workers, memory, queued: Math.ceil(limits.queuedCalls / 2), folder: procedures };
+}
+
+function procedurePlaces({ compute, files }: Configuration) {
+  return { folder: compute.procedures, filesRoot: files.root };
 }
 
 /** Sessions of all controllers together. */

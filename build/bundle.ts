@@ -22,14 +22,20 @@ const bundled = await Promise.all([
     outfile: join(dist, "tetherd.cjs"),
     readableStacks: true,
   }),
+  bundleProgram({
+    entry: join(root, "agent/compute/worker/main.ts"),
+    outfile: join(dist, "tether-worker.cjs"),
+    readableStacks: true,
+  }),
   bundleLibrary(join(root, "controller/index.ts"), join(dist, "library.mjs")),
+  bundleLibrary(join(root, "agent/compute/procedure-definition.ts"), join(dist, "procedure.mjs")),
 ]);
 await Promise.all([
   writeFile(join(dist, "LICENCES.txt"), await licenceTexts(bundled.flat())),
   copySerialAddons(dist),
   writeDeclarations({
     root,
-    entry: join(root, "controller/index.ts"),
+    entry: [join(root, "controller/index.ts"), join(root, "agent/compute/procedure-definition.ts")],
     folder: join(dist, "types"),
     scratch: join(root, "node_modules/.cache/tether"),
   }),

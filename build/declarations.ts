@@ -7,14 +7,14 @@ import { promisify } from "node:util";
 const run = promisify(execFile);
 
 /**
- * Writes the type declarations of `entry` and of all that it imports into `folder`, laid out as under `root`,
+ * Writes the type declarations of `entry`, one module or several, and of all that it imports into `folder`, laid out as under `root`,
  * whose tsconfig.json holds the rules. `scratch` is a folder for the compiler's own configuration.
  *
  * Throws with the compiler's words when the types are wrong.
  */
 export async function writeDeclarations(options: {
   readonly root: string;
-  readonly entry: string;
+  readonly entry: string | readonly string[];
   readonly folder: string;
   readonly scratch: string;
 }): Promise<void> {
@@ -33,7 +33,7 @@ export async function writeDeclarations(options: {
         typeRoots: [join(options.root, "node_modules/@types")],
       },
       include: [],
-      files: [options.entry],
+      files: [options.entry].flat(),
     }),
   );
   const compiler = join(

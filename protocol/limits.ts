@@ -356,6 +356,57 @@ export const PROCEDURES = {
   disks: 32,
 } as const;
 
+/** User procedures, and the processes that they run in. */
+export const COMPUTE = {
+  /** Files in the folder of procedures, bytes of one and of all: each process gets a copy of them. */
+  files: 256,
+  fileBytes: MiB,
+  sourceBytes: 16 * MiB,
+  /** Procedures of one file, and characters of a summary. */
+  proceduresPerFile: 256,
+  summaryLength: 1_024,
+  /** Milliseconds that a process gets to start; the slowest Pi takes some 2 s. */
+  start: 30_000,
+  /** Milliseconds that one file gets to load. */
+  load: 5_000,
+  /** Milliseconds that the agent's own start waits for the files. */
+  firstLoad: 10_000,
+  /** Milliseconds that a cancelled procedure has to end by itself before its process is ended. */
+  grace: 500,
+  /** Milliseconds after which a process without work is ended. */
+  idle: 60_000,
+  /** Milliseconds between two looks at how much memory a busy process has. */
+  memoryInterval: 25,
+  /** Bytes of one message between the agent and a process: a result, and what goes with it. */
+  message: 65 * MiB,
+  /** Bytes of arguments that wait for a process. */
+  queuedBytes: 64 * MiB,
+  /** Calls of other procedures that one process may have under way, and how deep they may call each other. */
+  nestedCalls: 64,
+  nesting: 16,
+  /** Bytes that Node itself comes to need while a process works, beyond what it had when it was ready. */
+  nodeGrowth: 16 * MiB,
+  /** Milliseconds that the pipes of a process that has ended are read on. */
+  lastWords: 500,
+  /** Milliseconds between two reports of progress by one call. */
+  progressInterval: 50,
+  /** Characters of a note in a report of progress. */
+  noteLength: 200,
+  /** Bytes of yielded results that are on their way from a process. */
+  yieldWindow: 256 * KiB,
+  /** Bytes of yielded results that are kept for a caller who gets them all at the end. */
+  collected: 8 * MiB,
+  /** Lines that one process may write to the log in one window; then it waits. */
+  logLines: 100,
+  logWindow: 10_000,
+  /** Characters of an error's message. */
+  messageLength: 1_000,
+  /** Milliseconds between a change in the folder and the look at it: editors write in several steps. */
+  reloadDelay: 150,
+  /** Milliseconds between two looks for a folder that is not there. */
+  folderInterval: 2_000,
+} as const;
+
 /** MQTT. */
 export const MQTT = {
   /** Seconds of silence after which the agent gives a sign of life; a broker gives it up after 1.5 of them. */

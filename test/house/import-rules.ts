@@ -33,7 +33,7 @@ function whyForbidden(path: string, one: ModuleImport): string | undefined {
   const { specifier } = one;
   const room = roomOf(path);
   if (room === "examples") {
-    return specifier === "tether" || specifier.startsWith("node:")
+    return ["tether", "tether/procedure"].includes(specifier) || specifier.startsWith("node:")
       ? undefined
       : "an example imports tether and Node's own modules only";
   }

@@ -1,0 +1,2 @@
+export { Pool, type PoolSettings } from "./pool.ts";
+export { UserProcedures } from "./user-procedures.ts";
