@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { benchCalls } from "./calls.ts";
 import type { Findings } from "./contest.ts";
 import { benchDiscovery } from "./discovery.ts";
+import { benchExec } from "./exec.ts";
 import { benchFiles } from "./files.ts";
 import { benchFootprint } from "./footprint.ts";
 import { benchGateways } from "./gateways.ts";
@@ -19,6 +20,7 @@ const SUBJECTS: { readonly [name: string]: () => Promise<Findings> } = {
   calls: benchCalls,
   startup: benchStartup,
   files: benchFiles,
+  exec: benchExec,
   footprint: benchFootprint,
   gateways: benchGateways,
   discovery: benchDiscovery,
