@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { setTimeout as wait } from "node:timers/promises";
 import { startAgent } from "../test/agent-process.ts";
 import { type Comparison, Contest, type Findings, type Row, type Spread, type Table } from "./contest.ts";
-import { freeUdpPort } from "./free-port.ts";
+import { freeTcpPort, freeUdpPort } from "./free-port.ts";
 import { type Memory, memoryOf, openFilesLimit } from "./resident-memory.ts";
 import { keyFile } from "./scratch.ts";
 import { type Cleanup, PLAIN_ENVIRONMENT, peerProgram, Worker, withCleanup } from "./worker.ts";
@@ -24,6 +24,7 @@ const MiB = 1024 * KiB;
 const BARE_NODE = "bare Node: a timer and nothing else";
 const AGENT = "agent, defaults (discovery on)";
 const WITH_DEVICES = "agent, three simulated devices, discovery";
+const WITH_MQTT = "agent, three simulated devices, discovery, MQTT by its embedded broker";
 const SERVER = "agent";
 const BARE_SERVER = "bare Node TLS server";
 
@@ -55,19 +56,22 @@ export async function benchFootprint(): Promise<Findings> {
 }
 
 async function idleAgent(): Promise<Table[]> {
-  const rounds: Record<string, Memory[]> = { [BARE_NODE]: [], [AGENT]: [], [WITH_DEVICES]: [] };
+  const rounds: Record<string, Memory[]> = {
+    [BARE_NODE]: [],
+    [AGENT]: [],
+    [WITH_DEVICES]: [],
+    [WITH_MQTT]: [],
+  };
   for (let round = 0; round < IDLE_ROUNDS; round++) {
     await withCleanup(async (cleanup) => {
       const discovery = { port: await freeUdpPort() };
+      const devices = ["one", "two", "three"].map((name) => ({ name, ...DEVICE }));
+      const mqtt = { broker: { host: "127.0.0.1", port: await freeTcpPort() } };
       const pids = {
         [BARE_NODE]: bareNode(cleanup),
         [AGENT]: (await plainAgent(cleanup, { discovery })).pid,
-        [WITH_DEVICES]: (
-          await plainAgent(cleanup, {
-            discovery,
-            devices: ["one", "two", "three"].map((name) => ({ name, ...DEVICE })),
-          })
-        ).pid,
+        [WITH_DEVICES]: (await plainAgent(cleanup, { discovery, devices })).pid,
+        [WITH_MQTT]: (await plainAgent(cleanup, { discovery, devices, mqtt })).pid,
       };
       await wait(SETTLE);
       for (const [who, pid] of Object.entries(pids)) rounds[who]?.push(memoryOf(pid));
@@ -76,7 +80,7 @@ async function idleAgent(): Promise<Table[]> {
   const contest = new Contest(new Map(Object.entries(rounds)));
   const rows = (figure: "rss" | "pss"): Row[] =>
     Object.keys(rounds).map((who) => {
-      const bar = figure === "rss" && who === WITH_DEVICES && { bar: { limit: 35, aim: 20 } };
+      const bar = figure === "rss" && who === WITH_MQTT && { bar: { limit: 35, aim: 20 } };
       const over = scaled(contest.difference(who, BARE_NODE, figure), MiB);
       const comparisons = who === BARE_NODE ? [] : [{ of: "MiB over bare Node", value: over, ...bar }];
       return { who, value: scaled(contest.spread(who, figure), MiB), comparisons };
@@ -86,7 +90,7 @@ async function idleAgent(): Promise<Table[]> {
     {
       what: "memory of the idle agent, resident",
       unit: "MiB",
-      meaning: `${meaning} Pages in memory (RSS), the program of Node itself included. The devices are asked for a reading every 5 s. MQTT is not part of it yet.`,
+      meaning: `${meaning} Pages in memory (RSS), the program of Node itself included. The devices are asked for a reading every 5 s.`,
       rows: rows("rss"),
     },
     {
