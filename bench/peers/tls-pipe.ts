@@ -25,15 +25,12 @@ if (what === "receive") {
   });
 } else {
   const [port = "", file = ""] = rest;
-  const socket = connect(
-    { ...secrets, host: "127.0.0.1", port: Number(port) },
-    async () => {
-      for await (const piece of createReadStream(file, { highWaterMark: PIECE })) {
-        if (!socket.write(piece as Buffer)) await new Promise((resolve) => socket.once("drain", resolve));
-      }
-      socket.end();
-      socket.resume();
-      socket.on("end", () => process.exit(0));
-    },
-  );
+  const socket = connect({ ...secrets, host: "127.0.0.1", port: Number(port) }, async () => {
+    for await (const piece of createReadStream(file, { highWaterMark: PIECE })) {
+      if (!socket.write(piece as Buffer)) await new Promise((resolve) => socket.once("drain", resolve));
+    }
+    socket.end();
+    socket.resume();
+    socket.on("end", () => process.exit(0));
+  });
 }
