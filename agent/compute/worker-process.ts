@@ -52,8 +52,10 @@ export class WorkerProcess {
     string,
     { resolve(list: Description[]): void; reject(error: TetherError): void }
   >();
-  /** Bytes that it had when it was ready. */
+  /** Bytes that it had when it was ready, and some more; undefined before. */
   #ownMemory: number | undefined;
+  #used = 0;
+  #lookedAt = Number.NEGATIVE_INFINITY;
   #startTimer: NodeJS.Timeout | undefined;
   #memoryTimer: NodeJS.Timeout | undefined;
   /** Why it ends: the first reason counts. */
@@ -111,8 +113,7 @@ export class WorkerProcess {
 
   /** True when so much memory is in use between two calls that the next would have too little. */
   get isWorn(): boolean {
-    const used = residentMemory(this.#child.pid ?? 0) - (this.#ownMemory ?? Number.POSITIVE_INFINITY);
-    return used > this.#options.memory * 0.75;
+    return this.#usedMemory() > this.#options.memory * 0.75;
   }
 
   /** Settles when it has started, or ended. */
@@ -276,10 +277,20 @@ export class WorkerProcess {
 
   #watchMemory(): void {
     this.#memoryTimer ??= setInterval(() => {
-      if (this.#ownMemory === undefined) return;
-      const used = residentMemory(this.#child.pid ?? 0) - this.#ownMemory;
-      if (used > this.#options.memory) this.end(this.#outOfMemory());
+      if (this.#usedMemory() > this.#options.memory) this.end(this.#outOfMemory());
     }, COMPUTE.memoryInterval);
+  }
+
+  /** Bytes in use beyond what the process takes for itself, as they were some milliseconds ago at most. */
+  #usedMemory(): number {
+    if (this.#ownMemory === undefined) return 0;
+    const now = performance.now();
+    // Small calls must not cost a look each.
+    if (now - this.#lookedAt >= COMPUTE.memoryInterval / 2) {
+      this.#lookedAt = now;
+      this.#used = residentMemory(this.#child.pid ?? 0) - this.#ownMemory;
+    }
+    return this.#used;
   }
 
   #stopWatching(): void {

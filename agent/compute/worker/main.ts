@@ -33,6 +33,7 @@ class WorkerMain {
   readonly #running = new Map<number, RunningCall>();
   readonly #asked = new Map<number, { resolve(value: JsonValue): void; reject(error: TetherError): void }>();
   #sources: { readonly [url: string]: string } = {};
+  readonly #loaded = new Map<string, Promise<Definition[]>>();
   #lastAsked = 0;
 
   constructor(pipe: Socket) {
@@ -91,8 +92,14 @@ class WorkerMain {
     }
   }
 
-  async #load(file: string): Promise<Definition[]> {
-    return readDefinitions(await importUserModule(file));
+  /** What a file has. Kept here, because where hooks have a thread of their own every import asks them. */
+  #load(file: string): Promise<Definition[]> {
+    let loading = this.#loaded.get(file);
+    if (loading === undefined) {
+      loading = importUserModule(file).then(readDefinitions);
+      this.#loaded.set(file, loading);
+    }
+    return loading;
   }
 
   async #call({ id, file, name }: ToWorker & { type: "call" }, args: JsonObject): Promise<void> {
