@@ -2,7 +2,8 @@ import type { TerminalSize } from "../../protocol/index.ts";
 
 /**
  * Runs a command on a pseudo-terminal of its own: descriptors 0 and 1 are what is typed and shown, lines of
- * `ROWS COLUMNS` on descriptor 3 its size. SIGTERM goes on to whoever has the terminal, SIGKILL after 1.5 s.
+ * `ROWS COLUMNS` on descriptor 3 its size. SIGTERM goes on to whoever has the terminal, SIGKILL to its
+ * whole session after 1.5 s.
  * The exit code is the command's, 128 + N when signal N ended it.
  */
 const KEEPER = `
@@ -31,6 +32,18 @@ def terminate(number, frame):
         kill(signal.SIGHUP)
         kill(signal.SIGTERM)
 
+def members():
+    found = []
+    for name in os.listdir("/proc"):
+        try:
+            with open("/proc/%d/stat" % int(name)) as stat:
+                facts = stat.read().rsplit(")", 1)[1].split()
+            if int(facts[3]) == child and facts[0] not in "ZX":
+                found.append(int(name))
+        except (ValueError, OSError):
+            pass
+    return found
+
 def send(target, data):
     while data:
         try:
@@ -54,15 +67,17 @@ if child == 0:
         os.write(2, ("there is no program %s\\r\\n" % sys.argv[3] if missing else "%s\\r\\n" % error).encode())
         os._exit(127 if missing else 126)
 os.close(ready)
+woken, waker = os.pipe()
+os.set_blocking(waker, False)
+signal.set_wakeup_fd(waker)
 signal.signal(signal.SIGTERM, terminate)
 resize(rows, columns)
 os.write(go, b"1")
 os.close(go)
-sources = [0, 3, master]
+sources = [0, 3, master, woken]
 sizes = b""
 while master in sources:
     if deadline is not None and time.monotonic() > deadline:
-        kill(signal.SIGKILL)
         break
     try:
         for source in select.select(sources, [], [], 0.1 if deadline else None)[0]:
@@ -78,13 +93,21 @@ while master in sources:
                 send(master, data)
             elif source == master:
                 send(1, data)
-            else:
+            elif source == 3:
                 *lines, sizes = (sizes + data).split(b"\\n")
                 if lines:
                     resize(*map(int, lines[-1].split()))
     except OSError:
-        kill(signal.SIGKILL)
+        terminate(None, None)
         break
+while deadline is not None and members():
+    if time.monotonic() > deadline:
+        for member in members():
+            try:
+                os.kill(member, signal.SIGKILL)
+            except OSError:
+                pass
+    time.sleep(0.05)
 status = os.waitpid(child, 0)[1]
 os._exit(os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status))
 `;

@@ -294,3 +294,16 @@ test("a terminal has its size, keys and exit code", { skip: missing("python3") }
   const [code] = (await once(local, "close")) as [number];
   assert.equal(code, 130);
 });
+
+test("a lost terminal ends all of its session", { skip: missing("python3") }, async (t) => {
+  const shell = new RunningTether(
+    t,
+    home,
+    ["exec", "-t", "--env", "MARK=session", "--", "bash", "-i"],
+    "pipe",
+  );
+  shell.child.stdin?.write("trap '' HUP TERM; sleep 300 & echo u''p\n");
+  await shell.said(/up\r/);
+  shell.child.kill("SIGKILL");
+  await until(() => processesMarked("MARK", "session").length === 0, "the end of the session", 5_000);
+});
