@@ -6,6 +6,7 @@ import { writeFile } from "node:fs/promises";
 import { loadavg } from "node:os";
 import { fileURLToPath } from "node:url";
 import { benchCalls } from "./calls.ts";
+import { benchCompute } from "./compute.ts";
 import type { Findings } from "./contest.ts";
 import { benchDiscovery } from "./discovery.ts";
 import { benchExec } from "./exec.ts";
@@ -24,6 +25,7 @@ const SUBJECTS: { readonly [name: string]: () => Promise<Findings> } = {
   footprint: benchFootprint,
   gateways: benchGateways,
   discovery: benchDiscovery,
+  compute: benchCompute,
 };
 
 const RESULTS = fileURLToPath(new URL("RESULTS.md", import.meta.url));
