@@ -142,10 +142,16 @@ export const FTP_CLIENT = {
   replyLine: 8 * KiB,
   /** Lines of one reply; FEAT and HELP are the longest. */
   replyLines: 1_000,
+  /** Replies that have come before anybody waits for them. */
+  replies: 64,
   /** Bytes of one listing: 10,000 names take one MiB. */
   listing: 64 * MiB,
-  /** Milliseconds without a byte on either connection. */
+  /** Milliseconds without a byte on the connection that something is expected on. */
   silence: 30_000,
+  /** Milliseconds that a server may take to bring a file that it was sent to its disk. */
+  settling: 300_000,
+  /** Milliseconds for the reply that says why a server has broken off a transfer. */
+  reason: 2_000,
   /** Milliseconds until a data connection stands. */
   dataConnection: 15_000,
   /** Milliseconds during which a lost connection is made again, to go on where a file was cut. */

@@ -75,8 +75,32 @@ export class ControlConnection {
     return reply;
   }
 
-  /** The next reply: the second one to a command that moves data. */
+  /** The next reply. Throws `timeout` when it does not come. */
   async next(signal: AbortSignal): Promise<Reply> {
+    const settled = this.awaited(FTP_CLIENT.silence);
+    try {
+      return await this.#next(signal);
+    } finally {
+      settled();
+    }
+  }
+
+  /** The reply that ends a command, whenever it comes: what only says that it goes on (1xx) is passed over. */
+  async finalReply(signal: AbortSignal): Promise<Reply> {
+    for (;;) {
+      const reply = await this.#next(signal);
+      if (reply.code >= 200) return reply;
+    }
+  }
+
+  /** Ends the connection with `timeout` after so many milliseconds, unless what it gives is called before. */
+  awaited(within: number): () => void {
+    const late = new TetherError("timeout", `${this.#where} does not answer`);
+    const timer = setTimeout(() => this.#socket.destroy(late), within);
+    return () => clearTimeout(timer);
+  }
+
+  async #next(signal: AbortSignal): Promise<Reply> {
     for (;;) {
       const reply = this.#replies.shift();
       if (reply !== undefined) return reply;
@@ -129,19 +153,16 @@ export class ControlConnection {
   #listen(): void {
     const socket = this.#socket;
     socket.setEncoding("utf8");
-    socket.setTimeout(FTP_CLIENT.silence);
     socket.on("data", (text) => {
       try {
-        this.#replies.push(...this.#parser.push(String(text)));
+        for (const reply of this.#parser.push(String(text))) this.#replies.push(reply);
+        if (this.#replies.length > FTP_CLIENT.replies) {
+          throw new TetherError("limit", `${this.#where} sends replies that nobody has asked for`);
+        }
       } catch (error) {
         socket.destroy(asTetherError(error));
       }
       this.#wake?.();
-    });
-    // While data flows this connection is silent by right; it is only somebody waiting here who gives up.
-    socket.on("timeout", () => {
-      if (this.#wake !== undefined)
-        socket.destroy(new TetherError("timeout", `${this.#where} does not answer`));
     });
     socket.on("error", (error) => {
       const { code, message } = asTetherError(error);

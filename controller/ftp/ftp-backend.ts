@@ -188,7 +188,8 @@ export class FtpBackend implements ShellBackend {
     if (entry.type !== "directory") return this.#client.removeFile(path, signal);
     if (depth > FTP_CLIENT.depth) throw tooDeep(path);
     for (const inner of await this.#client.list(path, signal)) {
-      await this.#removeTree(posix.join(path, inner.name), inner, depth + 1, signal);
+      // A folder that a server calls `..` would be the one above.
+      await this.#removeTree(posix.join(path, localName(inner.name)), inner, depth + 1, signal);
     }
     await this.#client.removeFolder(path, signal);
   }

@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import type { Readable, Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { asTetherError, FTP_CLIENT, TetherError } from "../../protocol/index.ts";
+import { asTetherError, type ErrorCode, FTP_CLIENT, TetherError } from "../../protocol/index.ts";
 import type { HostPort } from "../host-port.ts";
 import type { RemoteEntry } from "../shell/backend.ts";
 import { ControlConnection } from "./control-connection.ts";
@@ -58,6 +58,16 @@ export class FtpClient {
   /** The entries of a folder, by MLSD where the server has it (RFC 3659 §7), else by LIST. */
   async list(path: string, signal: AbortSignal): Promise<RemoteEntry[]> {
     const exact = this.#features.has("MLST") || this.#features.has("MLSD");
+    try {
+      return await this.#entries(path, exact, signal);
+    } catch (thrown) {
+      // RFC 3659 §7.2.1 has 501 for what is no folder, and some have it for what is not there.
+      if (exact && asTetherError(thrown).code === "invalid") await this.stat(path, signal);
+      throw thrown;
+    }
+  }
+
+  async #entries(path: string, exact: boolean, signal: AbortSignal): Promise<RemoteEntry[]> {
     // LIST takes options for paths on many servers; from inside the folder it needs no argument.
     if (!exact) await this.#control.expect(`CWD ${path}`, path, signal);
     const text = await this.#readText(exact ? `MLSD ${path}` : "LIST -a", path, signal);
@@ -175,10 +185,7 @@ export class FtpClient {
     return Buffer.concat(chunks).toString("utf8");
   }
 
-  /**
-   * Moves data on a connection of its own. It is done when the data has ended and the server has said 226 or
-   * 250, in whichever order.
-   */
+  /** Moves data on a connection of its own. It is done when the data has ended and the server has said 226 or 250. */
   async #transfer(
     command: string,
     offset: number,
@@ -202,10 +209,20 @@ export class FtpClient {
       answered = started.code >= 200;
       if (started.code >= 400) throw refusal(what, started);
       socket = await (opening ?? data.open(signal));
-      const finished = answered ? undefined : control.next(signal);
-      const [, done] = await Promise.all([move(socket), finished]);
-      answered = true;
-      if (done !== undefined && done.code >= 300) throw refusal(what, done);
+      const moving = move(socket);
+      if (answered) {
+        await moving;
+        return;
+      }
+      const arrived = socket;
+      const ended = control.finalReply(signal).then((reply) => {
+        answered = true;
+        if (reply.code < 300) return;
+        // What breaks now breaks because of it.
+        arrived.destroy();
+        throw refusal(what, reply);
+      });
+      await this.#bothEnd(moving, ended);
     } catch (error) {
       if (!answered) control.close();
       throw signal.aborted ? asTetherError(signal.reason) : error;
@@ -214,4 +231,30 @@ export class FtpClient {
       socket?.destroy();
     }
   }
+
+  /** Waits for the data to end and for what the server says to that, whichever comes first. */
+  async #bothEnd(moving: Promise<void>, ended: Promise<void>): Promise<void> {
+    ended.catch(() => undefined);
+    const broken = await moving.then(
+      () => undefined,
+      (error: unknown) => ({ error }),
+    );
+    // The server may have to bring a file to its disk; or it says why it broke the data off.
+    const settled = this.#control.awaited(broken === undefined ? FTP_CLIENT.settling : FTP_CLIENT.reason);
+    try {
+      await ended;
+    } catch (thrown) {
+      const isReason = broken === undefined || !LOST.includes(asTetherError(thrown).code);
+      if (isReason) throw thrown;
+    } finally {
+      settled();
+    }
+    if (broken === undefined) return;
+    // Only the data was lost, but what else goes this way is as likely to be.
+    if (LOST.includes(asTetherError(broken.error).code)) this.#control.close();
+    throw broken.error;
+  }
 }
+
+/** Codes of what the network does. */
+const LOST: readonly ErrorCode[] = ["unreachable", "timeout"];

@@ -22,10 +22,16 @@ export function readFacts(line: string): RemoteEntry | undefined {
     name: line.slice(end + 1),
     type:
       kind === "file" ? "file" : kind === "dir" ? "directory" : kind.includes("link") ? "symlink" : "other",
-    size: Number(facts.get("size") ?? 0) || 0,
+    size: readSize(facts.get("size")),
     ...(modified !== undefined && { modified }),
     ...(mode !== undefined && { mode: mode.padStart(4, "0") }),
   };
+}
+
+/** What is no number of bytes counts as none. */
+function readSize(text = ""): number {
+  const size = /^\d+$/.test(text) ? Number(text) : 0;
+  return Number.isSafeInteger(size) ? size : 0;
 }
 
 /** RFC 3659 §2.3: `YYYYMMDDHHMMSS[.sss]` in UTC, as ISO 8601. */
@@ -53,7 +59,7 @@ function readUnix(line: string): RemoteEntry | undefined {
   const name = kind === "l" ? rest.replace(/ -> .*$/, "") : rest;
   if (name === "." || name === "..") return undefined;
   const type = kind === "d" ? "directory" : kind === "l" ? "symlink" : kind === "-" ? "file" : "other";
-  return { name, type, size: Number(size), mode: modeOf(rights) };
+  return { name, type, size: readSize(size), mode: modeOf(rights) };
 }
 
 /** `01-31-24  03:15PM  <DIR>  name`, or a size in place of `<DIR>`. */
@@ -61,7 +67,9 @@ function readDos(line: string): RemoteEntry | undefined {
   const match = /^\d{2}-\d{2}-\d{2,4}\s+\d{1,2}:\d{2}(?:[AP]M)?\s+(<DIR>|\d+)\s+(.+)$/.exec(line);
   if (match === null) return undefined;
   const [, size = "", name = ""] = match;
-  return size === "<DIR>" ? { name, type: "directory", size: 0 } : { name, type: "file", size: Number(size) };
+  return size === "<DIR>"
+    ? { name, type: "directory", size: 0 }
+    : { name, type: "file", size: readSize(size) };
 }
 
 /** `rwxr-xr-x` as four octal digits. */
