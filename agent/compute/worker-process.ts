@@ -147,8 +147,9 @@ export class WorkerProcess {
         running.fail(this.#reason);
         return;
       }
-      this.#running.set(id, running);
+      // Throws when the arguments are too long for a message.
       this.#say({ type: "call", id, file: task.file, name: task.name }, task.args);
+      this.#running.set(id, running);
       signal.addEventListener("abort", onAbort);
       if (signal.aborted) onAbort();
       this.#watchMemory();
@@ -257,8 +258,6 @@ export class WorkerProcess {
 
   /** Calls another procedure for one that runs here, with the role of the one who called that. */
   async #answer({ id, parent, method }: FromWorker & { type: "call" }, params: string): Promise<void> {
-    let answer: ToWorker & { type: "answer" } = { type: "answer", id };
-    let result = "";
     this.#nested++;
     try {
       const context = this.#running.get(parent)?.task.context;
@@ -267,12 +266,12 @@ export class WorkerProcess {
         throw new TetherError("busy", `more than ${COMPUTE.nestedCalls} calls at once by one procedure`);
       }
       const nested = new NestedContext(context, this, COMPUTE.grace);
-      result = writeJson(await this.#options.call(method, parseJson(params), nested));
+      const result = await this.#options.call(method, parseJson(params), nested);
+      this.#say({ type: "answer", id }, writeJson(result));
     } catch (thrown) {
-      answer = { ...answer, error: { ...asTetherError(thrown).toJSON() } };
+      this.#say({ type: "answer", id, error: { ...asTetherError(thrown).toJSON() } });
     }
     this.#nested--;
-    this.#say(answer, result);
   }
 
   #watchMemory(): void {
