@@ -190,11 +190,10 @@ export class HttpFront implements Gateway {
 
   #arrive(socket: Socket): void {
     const address = plainAddress(socket.remoteAddress);
-    const releases: Release[] = [];
+    let release: Release;
     try {
-      releases.push(this.#places.take("paired"), this.#places.takeAddress(address));
+      release = this.#places.takePaired(address);
     } catch (thrown) {
-      for (const release of releases) release();
       this.#calls.refuse(asTetherError(thrown), address);
       socket.destroy();
       return;
@@ -202,7 +201,7 @@ export class HttpFront implements Gateway {
     this.#sockets.add(socket);
     socket.once("close", () => {
       this.#sockets.delete(socket);
-      for (const release of releases) release();
+      release();
     });
   }
 

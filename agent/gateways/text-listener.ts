@@ -87,7 +87,8 @@ export class TextListener {
       this.#configuration.kind === "unix" ? this.#configuration.path : plainAddress(socket.remoteAddress);
     let release: Release;
     try {
-      release = this.#place(origin);
+      release =
+        this.#configuration.kind === "unix" ? this.#places.take("paired") : this.#places.takePaired(origin);
     } catch (thrown) {
       this.#turnAway(socket, origin, asTetherError(thrown));
       return;
@@ -98,21 +99,6 @@ export class TextListener {
       this.#connections.delete(connection);
       release();
     });
-  }
-
-  #place(origin: string): Release {
-    const ofAll = this.#places.take("paired");
-    if (this.#configuration.kind === "unix") return ofAll;
-    try {
-      const ofAddress = this.#places.takeAddress(origin);
-      return () => {
-        ofAddress();
-        ofAll();
-      };
-    } catch (error) {
-      ofAll();
-      throw error;
-    }
   }
 
   #turnAway(socket: Socket, origin: string, error: TetherError): void {

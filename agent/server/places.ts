@@ -48,6 +48,21 @@ export class Places {
     });
   }
 
+  /** Takes a place among the paired and one for the address, or none of them. Throws `limit`. */
+  takePaired(address: string): Release {
+    const ofAll = this.take("paired");
+    try {
+      const ofAddress = this.takeAddress(address);
+      return () => {
+        ofAddress();
+        ofAll();
+      };
+    } catch (error) {
+      ofAll();
+      throw error;
+    }
+  }
+
   /** Takes a place among the paired or the unpaired. Throws `limit` when there is none. */
   take(kind: "paired" | "unpaired"): Release {
     const { connections, unpaired } = this.#limits;
