@@ -11,11 +11,23 @@ import {
   TetherError,
   uniqueName,
 } from "../protocol/index.ts";
-import { openPrivateFolder, readPrivateFile, withFolderLock, writePrivateFile } from "../transfer/index.ts";
+import {
+  openPrivateFolder,
+  parseEntryList,
+  readPrivateFile,
+  withFolderLock,
+  writePrivateFile,
+} from "../transfer/index.ts";
 import { type HostPort, parseHostPort } from "./host-port.ts";
 
 const FILE = "agents.json";
-const VERSION = 1;
+const LIST = {
+  version: 1,
+  name: "agents",
+  entry: "a paired agent",
+  isEntry: isKnownAgent,
+  remedy: " and pair your agents again",
+};
 
 /** An agent that this controller is paired with. Times are ISO 8601 in UTC. */
 export interface KnownAgent {
@@ -191,7 +203,10 @@ export class KnownAgents {
     openPrivateFolder(this.#folder, "0755");
     return withFolderLock(this.#folder, async () => {
       const { contents, result } = change(this.#read());
-      await writePrivateFile(this.#path, `${JSON.stringify({ version: VERSION, ...contents }, null, 2)}\n`);
+      await writePrivateFile(
+        this.#path,
+        `${JSON.stringify({ version: LIST.version, ...contents }, null, 2)}\n`,
+      );
       return result;
     });
   }
@@ -286,23 +301,8 @@ function lastFirst(host: string, older: readonly string[] = []): readonly string
 }
 
 function parse(text: string, where: string): Contents {
-  const broken = (what: string) =>
-    new TetherError("invalid", `${where} is damaged: ${what}`, {
-      hint: "restore it from a backup, or remove it and pair your agents again",
-    });
-  let file: { version?: unknown; agents?: unknown; used?: unknown } | null;
-  try {
-    file = JSON.parse(text);
-  } catch {
-    throw broken("it is not JSON");
-  }
-  if (file?.version !== VERSION) throw broken(`its version is not ${VERSION}`);
-  if (!Array.isArray(file.agents)) throw broken("it has no list of agents");
-  const agents = file.agents.map((entry: unknown, index) => {
-    if (!isKnownAgent(entry)) throw broken(`entry ${index + 1} is not a paired agent`);
-    return entry;
-  });
-  return { agents, used: typeof file.used === "string" ? file.used : null };
+  const { entries, others } = parseEntryList(text, where, LIST);
+  return { agents: entries, used: typeof others.used === "string" ? others.used : null };
 }
 
 function isKnownAgent(value: unknown): value is KnownAgent {

@@ -1,5 +1,6 @@
 export * from "./digest.ts";
 export * from "./entry-error.ts";
+export * from "./entry-list.ts";
 export * from "./folder.ts";
 export * from "./folder-lock.ts";
 export * from "./names.ts";

@@ -8,10 +8,17 @@ import {
   TetherError,
   uniqueName,
 } from "../../protocol/index.ts";
+import { parseEntryList } from "../../transfer/index.ts";
 import type { StateFolder } from "./state-folder.ts";
 
 const FILE = "controllers.json";
-const VERSION = 1;
+const LIST = {
+  version: 1,
+  name: "controllers",
+  entry: "a paired controller",
+  isEntry: isPairedController,
+  remedy: "; every controller then has to be paired again",
+};
 
 /** A controller that is paired with this agent. Times are ISO 8601 in UTC. */
 export interface PairedController {
@@ -56,7 +63,7 @@ export class Controllers {
   start(): void {
     const text = this.#folder.read(FILE);
     if (text === undefined) return;
-    for (const controller of parse(text, this.#folder.pathOf(FILE))) {
+    for (const controller of parseEntryList(text, this.#folder.pathOf(FILE), LIST).entries) {
       this.#byFingerprint.set(controller.fingerprint, controller);
     }
   }
@@ -145,7 +152,7 @@ export class Controllers {
   #write(change: (all: readonly PairedController[]) => readonly PairedController[]): Promise<void> {
     const write = this.#lastWrite.then(async () => {
       const controllers = change(this.list());
-      await this.#folder.write(FILE, `${JSON.stringify({ version: VERSION, controllers }, null, 2)}\n`);
+      await this.#folder.write(FILE, `${JSON.stringify({ version: LIST.version, controllers }, null, 2)}\n`);
     });
     this.#lastWrite = write.catch(() => undefined);
     return write;
@@ -156,25 +163,6 @@ export class Controllers {
     const known = labels.length === 0 ? "none is paired" : `paired are ${labels.join(", ")}`;
     return new TetherError("not-found", `no controller ${JSON.stringify(name)}: ${known}`);
   }
-}
-
-function parse(text: string, where: string): readonly PairedController[] {
-  const broken = (what: string) =>
-    new TetherError("invalid", `${where} is damaged: ${what}`, {
-      hint: "restore it from a backup, or remove it; every controller then has to be paired again",
-    });
-  let file: { version?: unknown; controllers?: unknown } | null;
-  try {
-    file = JSON.parse(text);
-  } catch {
-    throw broken("it is not JSON");
-  }
-  if (file?.version !== VERSION) throw broken(`its version is not ${VERSION}`);
-  if (!Array.isArray(file.controllers)) throw broken("it has no list of controllers");
-  return file.controllers.map((entry: unknown, index) => {
-    if (!isPairedController(entry)) throw broken(`entry ${index + 1} is not a paired controller`);
-    return entry;
-  });
 }
 
 function isPairedController(value: unknown): value is PairedController {

@@ -8,10 +8,17 @@ import {
   TetherError,
   uniqueName,
 } from "../../protocol/index.ts";
+import { parseEntryList } from "../../transfer/index.ts";
 import type { StateFolder } from "./state-folder.ts";
 
 const FILE = "tokens.json";
-const VERSION = 1;
+const LIST = {
+  version: 1,
+  name: "tokens",
+  entry: "a token",
+  isEntry: isKept,
+  remedy: "; every token then has to be made again",
+};
 /** Bytes of chance in a token: too many to guess, so that a plain hash keeps it. */
 const SECRET_BYTES = 32;
 
@@ -41,7 +48,8 @@ export class Tokens {
   start(): void {
     const text = this.#folder.read(FILE);
     if (text === undefined) return;
-    for (const token of parse(text, this.#folder.pathOf(FILE))) this.#byHash.set(token.hash, token);
+    for (const token of parseEntryList(text, this.#folder.pathOf(FILE), LIST).entries)
+      this.#byHash.set(token.hash, token);
   }
 
   /** All of them, in the order in which they were made. */
@@ -108,7 +116,7 @@ export class Tokens {
   #write(change: (all: readonly Kept[]) => readonly Kept[]): Promise<void> {
     const write = this.#lastWrite.then(async () => {
       const tokens = change([...this.#byHash.values()]);
-      await this.#folder.write(FILE, `${JSON.stringify({ version: VERSION, tokens }, null, 2)}\n`);
+      await this.#folder.write(FILE, `${JSON.stringify({ version: LIST.version, tokens }, null, 2)}\n`);
     });
     this.#lastWrite = write.catch(() => undefined);
     return write;
@@ -117,25 +125,6 @@ export class Tokens {
 
 function hashOf(token: string): string {
   return createHash("sha256").update(token).digest("hex");
-}
-
-function parse(text: string, where: string): readonly Kept[] {
-  const broken = (what: string) =>
-    new TetherError("invalid", `${where} is damaged: ${what}`, {
-      hint: "restore it from a backup, or remove it; every token then has to be made again",
-    });
-  let file: { version?: unknown; tokens?: unknown } | null;
-  try {
-    file = JSON.parse(text);
-  } catch {
-    throw broken("it is not JSON");
-  }
-  if (file?.version !== VERSION) throw broken(`its version is not ${VERSION}`);
-  if (!Array.isArray(file.tokens)) throw broken("it has no list of tokens");
-  return file.tokens.map((entry: unknown, index) => {
-    if (!isKept(entry)) throw broken(`entry ${index + 1} is not a token`);
-    return entry;
-  });
 }
 
 function isKept(value: unknown): value is Kept {
