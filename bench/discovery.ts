@@ -3,10 +3,10 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as wait } from "node:timers/promises";
 import { programArguments, startAgent } from "../test/agent-process.ts";
+import { freePort } from "../test/free-port.ts";
 import { createLab, type Lab, type LabHost } from "../test/network.ts";
 import { missing } from "../test/peers.ts";
 import { Contest, type Findings, type Row, spreadOf, type Table } from "./contest.ts";
-import { freeUdpPort } from "./free-port.ts";
 import type { Found } from "./peers/finder.ts";
 import { scratchFolder } from "./scratch.ts";
 import { type Cleanup, PLAIN_ENVIRONMENT, peerProgram, Worker, withCleanup } from "./worker.ts";
@@ -41,7 +41,7 @@ export async function benchDiscovery(): Promise<Findings> {
 
 function roundTrip(): Promise<Table> {
   return withCleanup(async (cleanup) => {
-    const port = await freeUdpPort();
+    const port = await freePort();
     await startAgent(cleanup, { configuration: { discovery: { port } }, env: PLAIN_ENVIRONMENT });
     const echo = new Worker(cleanup, [process.execPath, await peerProgram("udp-echo.ts")]);
     const { port: echoPort } = await echo.answer<{ port: number }>();

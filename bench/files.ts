@@ -15,6 +15,7 @@ import { join } from "node:path";
 
 import { setImmediate as breathe, setTimeout as wait } from "node:timers/promises";
 import { programArguments, startAgent } from "../test/agent-process.ts";
+import { freePort } from "../test/free-port.ts";
 import { missing } from "../test/peers.ts";
 import {
   type Bar,
@@ -25,7 +26,6 @@ import {
   type Table,
   type Turn,
 } from "./contest.ts";
-import { freeTcpPort } from "./free-port.ts";
 import { keyFile } from "./scratch.ts";
 import { type SshServer, startSshServer } from "./ssh-server.ts";
 import { type Cleanup, PLAIN_ENVIRONMENT, peerProgram, Worker, withCleanup } from "./worker.ts";
@@ -196,7 +196,7 @@ async function socatTurn(cleanup: Cleanup, file: string, target: string): Promis
   const key = await keyFile(cleanup);
   return async () => {
     rmSync(target, { force: true });
-    const port = await freeTcpPort();
+    const port = await freePort();
     const listen = `OPENSSL-LISTEN:${port},bind=127.0.0.1,reuseaddr,cert=${key},verify=0`;
     const server = spawn("socat", ["-u", "-b", "262144", listen, `CREATE:${target}`], { stdio: "ignore" });
     cleanup.after(() => server.kill());

@@ -1,8 +1,8 @@
 import { spawn } from "node:child_process";
 import { setTimeout as wait } from "node:timers/promises";
 import { startAgent } from "../test/agent-process.ts";
+import { freePort } from "../test/free-port.ts";
 import { type Comparison, Contest, type Findings, type Row, type Spread, type Table } from "./contest.ts";
-import { freeTcpPort, freeUdpPort } from "./free-port.ts";
 import { type Memory, memoryOf, openFilesLimit } from "./resident-memory.ts";
 import { keyFile } from "./scratch.ts";
 import { type Cleanup, PLAIN_ENVIRONMENT, peerProgram, Worker, withCleanup } from "./worker.ts";
@@ -64,9 +64,9 @@ async function idleAgent(): Promise<Table[]> {
   };
   for (let round = 0; round < IDLE_ROUNDS; round++) {
     await withCleanup(async (cleanup) => {
-      const discovery = { port: await freeUdpPort() };
+      const discovery = { port: await freePort() };
       const devices = ["one", "two", "three"].map((name) => ({ name, ...DEVICE }));
-      const mqtt = { broker: { host: "127.0.0.1", port: await freeTcpPort() } };
+      const mqtt = { broker: { host: "127.0.0.1", port: await freePort() } };
       const pids = {
         [BARE_NODE]: bareNode(cleanup),
         [AGENT]: (await plainAgent(cleanup, { discovery })).pid,

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { startAgent } from "../test/agent-process.ts";
-import { freePorts } from "../test/gateways/free-port.ts";
+import { freePorts } from "../test/free-port.ts";
 import { missing, PYTHON } from "../test/peers.ts";
 import { Contest, type Findings, inTurn, type Row, type Table, type Turn } from "./contest.ts";
 import { memoryOf, openFilesLimit } from "./resident-memory.ts";

@@ -3,8 +3,8 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
+import { freePort } from "../test/free-port.ts";
 import { findCommand } from "../test/peers.ts";
-import { freeTcpPort } from "./free-port.ts";
 import { scratchFolder } from "./scratch.ts";
 import type { Cleanup } from "./worker.ts";
 
@@ -23,7 +23,7 @@ export async function startSshServer(cleanup: Cleanup): Promise<SshServer> {
   for (const file of [hostKey, key]) {
     execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", file]);
   }
-  const port = await freeTcpPort();
+  const port = await freePort();
   const file = join(folder, "sshd_config");
   writeFileSync(
     file,

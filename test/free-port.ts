@@ -1,21 +1,47 @@
 import { createSocket } from "node:dgram";
+import { once } from "node:events";
 import { createServer } from "node:net";
 
-/** A TCP port of loopback that nobody has now; a port 0 is better where the test need not know it before. */
-export async function freeTcpPort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === "string") throw new Error("a server without a port");
-  return address.port;
+/** Ports below those that the kernel gives to clients, which would take one between the look and the use. */
+const FIRST = 10_000;
+const COUNT = 22_000;
+
+/** A port that nobody has on 127.0.0.1, neither over TCP nor over UDP; where a program takes port 0, that is better. */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = FIRST + Math.floor(Math.random() * COUNT);
+    if ((await isFreeTcp(port)) && (await isFreeUdp(port))) return port;
+  }
 }
 
-/** A UDP port of loopback that nobody has now. */
-export async function freeUdpPort(): Promise<number> {
+/** So many of them, all different. */
+export async function freePorts(count: number): Promise<number[]> {
+  const ports = new Set<number>();
+  while (ports.size < count) ports.add(await freePort());
+  return [...ports];
+}
+
+async function isFreeTcp(port: number): Promise<boolean> {
+  const server = createServer();
+  const free = once(server, "listening").then(
+    () => true,
+    () => false,
+  );
+  server.listen(port, "127.0.0.1");
+  if (!(await free)) return false;
+  server.close();
+  await once(server, "close");
+  return true;
+}
+
+async function isFreeUdp(port: number): Promise<boolean> {
   const socket = createSocket("udp4");
-  await new Promise<void>((resolve) => socket.bind(0, "127.0.0.1", resolve));
-  const { port } = socket.address();
-  await new Promise<void>((resolve) => socket.close(resolve));
-  return port;
+  const free = once(socket, "listening").then(
+    () => true,
+    () => false,
+  );
+  socket.bind(port, "127.0.0.1");
+  const result = await free;
+  socket.close();
+  return result;
 }

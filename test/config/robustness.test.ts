@@ -1,18 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CONFIGURATION } from "../../protocol/index.ts";
+import { seeded } from "../wire/random.ts";
 import { check, EXAMPLE, mistakesOf } from "./surroundings.ts";
-
-/** A generator of its own, so that a failure comes again (mulberry32). */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 const PIECES = [
   ...": , - [ ] { } \" ' \t \n # & * ! | > ? % @ ` ~ \\ \0 \ufeff é".split(" "),
@@ -21,7 +11,7 @@ const PIECES = [
 ];
 
 test("2,000 mutations of the example neither throw nor hang, and every mistake has a place in the text", () => {
-  const random = randomFrom(7415);
+  const random = seeded(7415);
   const below = (bound: number) => Math.floor(random() * bound);
   const lines = EXAMPLE.split("\n");
   const start = performance.now();

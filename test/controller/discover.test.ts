@@ -3,10 +3,10 @@ import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { test } from "node:test";
 import { programArguments, startAgent } from "../agent-process.ts";
-import { freeUdpPort } from "../free-port.ts";
+import { freePort } from "../free-port.ts";
 
 test("discover lists who answers, and who is paired; nobody is no failure", async (t) => {
-  const port = await freeUdpPort();
+  const port = await freePort();
   const configuration = { listen: { host: "127.0.0.1", port: 0 }, discovery: { port } };
   const [paired, other] = await Promise.all([
     startAgent(t, { configuration: { ...configuration, name: "paired", tags: ["lab"] } }),
@@ -41,7 +41,7 @@ test("discover lists who answers, and who is paired; nobody is no failure", asyn
   const plain = await paired.tether(["discover", "--timeout", "300ms", "--port", String(port)], { home });
   assert.match(plain.stdout, /^NAME +ADDRESS +PORT +PAIRED/);
 
-  const empty = String(await freeUdpPort());
+  const empty = String(await freePort());
   const before = performance.now();
   const none = await paired.tether(["discover", "--json", "--timeout", "200ms", "--port", empty], { home });
   assert.deepEqual(none, { code: 0, stdout: "[]\n", stderr: "" });
@@ -59,7 +59,7 @@ test("discover lists who answers, and who is paired; nobody is no failure", asyn
 });
 
 test("discover --watch --json tells of arrivals and departures as they happen, a line each", async (t) => {
-  const port = await freeUdpPort();
+  const port = await freePort();
   const configuration = { name: "comes", listen: { host: "127.0.0.1", port: 0 }, discovery: { port } };
   const args = [...programArguments("tether"), "discover", "--watch", "--json", "--port", String(port)];
   const watcher = spawn(process.execPath, args, {

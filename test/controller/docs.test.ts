@@ -8,7 +8,7 @@ import { VERBS } from "../../controller/commands/index.ts";
 import { cleanName } from "../../protocol/index.ts";
 import { programArguments, startAgent } from "../agent-process.ts";
 import { BENCH } from "../end-to-end/bench-device.ts";
-import { freeUdpPort } from "../free-port.ts";
+import { freePort } from "../free-port.ts";
 import { temporaryFolder } from "../identity/folder.ts";
 import { findCommand } from "../peers.ts";
 
@@ -56,7 +56,7 @@ function fits(actual: string, expected: string): boolean {
 
 test("every example of the page does what the page says", async (t) => {
   if (findCommand("bash") === undefined) return t.skip("needs bash");
-  const port = await freeUdpPort();
+  const port = await freePort();
   const readings = { temperature: { command: "temperature", every: "1h" } };
   const { silence: _silence, ...commands } = BENCH.commands;
   const configuration = {

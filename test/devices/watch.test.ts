@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { startAgent, succeeded } from "../agent-process.ts";
 import { startSimulatedAvr } from "../firmware-bridge/simavr.ts";
+import { freePort } from "../free-port.ts";
 import { missing } from "../peers.ts";
 import { HandBoard } from "./hand-board.ts";
 import { WatchProcess } from "./watch-process.ts";
@@ -208,12 +208,3 @@ test("watch: readings of the real firmware in a simulated AVR arrive, while othe
     else assert.deepEqual([reading, Number.isInteger(value), unit], ["button", true, null]);
   }
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (typeof address !== "object" || address === null) throw new Error("no port");
-  return address.port;
-}

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { rmSync } from "node:fs";
 import { test } from "node:test";
 import { type AgentProcess, startAgent } from "../agent-process.ts";
-import { freeTcpPort } from "../free-port.ts";
+import { freePort } from "../free-port.ts";
 import { errorIn, issueCode } from "./owner-acts.ts";
 
 const on = (port: number, discoveryPort?: number) => ({
@@ -16,7 +16,7 @@ async function agentsOf(agent: AgentProcess, home: string) {
 }
 
 test("an agent with a new key is refused by both fingerprints until it is forgotten", async (t) => {
-  const agent = await startAgent(t, { configuration: on(await freeTcpPort()) });
+  const agent = await startAgent(t, { configuration: on(await freePort()) });
   const home = await agent.pair();
   await agent.stop();
   // The card was flashed again.
@@ -70,7 +70,7 @@ test("another agent of the same host, on another port, is simply another agent",
 });
 
 test("an agent that has moved is found, and whoever lives at its old address is no imposter", async (t) => {
-  const [old, next] = [await freeTcpPort(), await freeTcpPort()];
+  const [old, next] = [await freePort(), await freePort()];
   // The discovery port is the one at which it is asked for because it listened there before.
   const agent = await startAgent(t, { configuration: on(old, old) });
   const [home, newcomers] = [await agent.pair(), await agent.pair()];

@@ -4,7 +4,7 @@ import { writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { connect } from "../../controller/index.ts";
 import { type AgentProcess, startAgent } from "../agent-process.ts";
-import { freeUdpPort } from "../free-port.ts";
+import { freePort } from "../free-port.ts";
 import { BENCH } from "./bench-device.ts";
 
 /** Writes another configuration, asks the agent to read it, and waits for the line that says what became of it. */
@@ -25,7 +25,7 @@ async function foundAt(agent: AgentProcess, port: number) {
 }
 
 test("SIGHUP applies name, tags, devices, limits and discovery, and keeps sessions", async (t) => {
-  const [before, after] = [await freeUdpPort(), await freeUdpPort()];
+  const [before, after] = [await freePort(), await freePort()];
   const base = { listen: { host: "127.0.0.1", port: 0 } };
   const first = { ...base, name: "first", discovery: { port: before }, devices: [BENCH] };
   const agent = await startAgent(t, { configuration: first });

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { after, suite, test } from "node:test";
 import { startAgent } from "../agent-process.ts";
+import { freePorts } from "../free-port.ts";
 import { missing } from "../peers.ts";
-import { freePorts } from "./free-port.ts";
 import { python } from "./python.ts";
 
 const skip = missing("python3");

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { test } from "node:test";
 import { startAgent } from "../agent-process.ts";
-import { freePorts } from "./free-port.ts";
+import { freePorts } from "../free-port.ts";
 import { RawClient } from "./raw-client.ts";
 
 const IDLE = 10_000;

@@ -11,8 +11,8 @@ import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { describingPage } from "../../agent/gateways/page.ts";
 import { startAgent } from "../agent-process.ts";
+import { freePorts } from "../free-port.ts";
 import { missing } from "../peers.ts";
-import { freePorts } from "./free-port.ts";
 import { RawClient } from "./raw-client.ts";
 
 const run = promisify(execFile);

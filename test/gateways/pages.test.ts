@@ -8,8 +8,8 @@ import { test } from "node:test";
 import { promisify } from "node:util";
 import { parse } from "yaml";
 import { startAgent } from "../agent-process.ts";
+import { freePort } from "../free-port.ts";
 import { missing, type PeerName } from "../peers.ts";
-import { freePort } from "./free-port.ts";
 
 const folder = new URL("../../docs/gateways/", import.meta.url);
 const run = promisify(execFile);

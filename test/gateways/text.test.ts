@@ -4,7 +4,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { after, suite, test } from "node:test";
 import { startAgent } from "../agent-process.ts";
-import { freePorts } from "./free-port.ts";
+import { freePorts } from "../free-port.ts";
 import { block, RawClient } from "./raw-client.ts";
 
 const [chunk = 0, line = 0, blocks = 0, small = 0, fixed = 0, few = 0, open = 0] = await freePorts(7);

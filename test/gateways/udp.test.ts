@@ -9,9 +9,9 @@ import { after, before, suite, test } from "node:test";
 import { DatagramRate } from "../../agent/gateways/datagram-rate.ts";
 import { GATEWAYS } from "../../protocol/index.ts";
 import { programArguments, startAgent } from "../agent-process.ts";
+import { freePorts } from "../free-port.ts";
 import { createLab, type Lab } from "../network.ts";
 import { missing, PYTHON } from "../peers.ts";
-import { freePorts } from "./free-port.ts";
 
 const [upper = 0, named = 0] = await freePorts(2);
 const agent = await startAgent(

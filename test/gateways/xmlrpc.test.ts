@@ -6,8 +6,8 @@ import { writeAnswer, writeAnswers, writeFault } from "../../agent/gateways/xmlr
 import { decodeXml, readCall } from "../../agent/gateways/xmlrpc-call.ts";
 import type { JsonValue } from "../../protocol/index.ts";
 import { startAgent } from "../agent-process.ts";
+import { freePorts } from "../free-port.ts";
 import { missing } from "../peers.ts";
-import { freePorts } from "./free-port.ts";
 import { python } from "./python.ts";
 
 const none = { types: new Map(), schema: {} };

@@ -10,9 +10,10 @@ import { generate } from "mqtt-packet";
 import { MQTT } from "../../protocol/index.ts";
 import { startAgent } from "../agent-process.ts";
 import { until } from "../firmware-bridge/until.ts";
+import { freePort } from "../free-port.ts";
 import { missing } from "../peers.ts";
 import { benchDevice } from "./bench-configuration.ts";
-import { freePort, publish, subscribe, temporaryFolder } from "./mosquitto.ts";
+import { publish, subscribe, temporaryFolder } from "./mosquitto.ts";
 
 const base = "tether/test-agent";
 const skip = missing("mosquitto");

@@ -2,11 +2,11 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Owner } from "../agent-process.ts";
+import { freePort } from "../free-port.ts";
 import { findCommand } from "../peers.ts";
 
 /** Milliseconds within which a program starts or a message comes on the slowest machine that runs the tests. */
@@ -23,22 +23,6 @@ export interface MosquittoOptions {
   /** Without it everybody is let in. */
   readonly login?: { readonly user: string; readonly password: string };
   readonly tls?: TlsFiles;
-}
-
-/** A port of 127.0.0.1 that is free, outside of the range from which the system gives ports to others. */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const port = 20_000 + Math.floor(Math.random() * 10_000);
-    const server = createServer();
-    const isFree = await new Promise<boolean>((resolve) => {
-      server.once("error", () => resolve(false));
-      server.listen(port, "127.0.0.1", () => resolve(true));
-    });
-    if (!isFree) continue;
-    server.close();
-    await once(server, "close");
-    return port;
-  }
 }
 
 /** Makes a certificate for 127.0.0.1, signed by an authority of its own. */

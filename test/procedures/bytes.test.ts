@@ -3,7 +3,8 @@ import { test } from "node:test";
 import { deflateSync, inflateSync } from "node:zlib";
 import { type ErrorCode, type JsonValue, PROCEDURES } from "../../protocol/index.ts";
 import { needs } from "../peers.ts";
-import { askPython, builtinRegistry, contextOf, failure, seeded } from "./calling.ts";
+import { seeded } from "../wire/random.ts";
+import { askPython, builtinRegistry, contextOf, failure } from "./calling.ts";
 
 const registry = builtinRegistry();
 const call = (name: string, ...params: JsonValue[]) => registry.call(`bytes.${name}`, params, contextOf());

@@ -30,17 +30,6 @@ export async function failure(work: () => unknown, code: ErrorCode): Promise<Tet
   throw new assert.AssertionError({ message: `nothing failed; expected ${code}` });
 }
 
-/** A small generator with a seed, so that a failure can be seen again. */
-export function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 /** Runs a program in Debian's Python: it finds `input` in `cases` and leaves its answer in `answers`. */
 export function askPython(program: string, input: JsonValue): JsonValue {
   const python = spawnSync(

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ErrorCode, JsonValue } from "../../protocol/index.ts";
 import { needs } from "../peers.ts";
-import { askPython, builtinRegistry, contextOf, failure, seeded } from "./calling.ts";
+import { seeded } from "../wire/random.ts";
+import { askPython, builtinRegistry, contextOf, failure } from "./calling.ts";
 
 const registry = builtinRegistry();
 const call = (name: string, ...params: JsonValue[]) =>

@@ -3,17 +3,7 @@ import { spawnSync } from "node:child_process";
 import { test } from "node:test";
 import { JSON_TEXT, type JsonValue, parseJson, TetherError, writeJson } from "../../protocol/index.ts";
 import { needs, PYTHON } from "../peers.ts";
-
-/** A small generator with a seed, so that a failure can be seen again. */
-function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
+import { seeded } from "../wire/random.ts";
 
 function thrown(work: () => unknown): TetherError {
   try {
@@ -164,7 +154,7 @@ test("numbers come back as what they were", () => {
 });
 
 test("agrees with the native parser on everything that it gets right, and on what it refuses", () => {
-  const next = random(20);
+  const next = seeded(20);
   const pieces = [
     "{",
     "}",
@@ -246,7 +236,7 @@ function document(next: () => number, depth: number): JsonValue {
 
 test("agrees with Python on long integers, both ways", (t) => {
   if (!needs(t, "python3")) return;
-  const next = random(21);
+  const next = seeded(21);
   const digits = (count: number) => Array.from({ length: count }, () => Math.floor(next() * 10)).join("");
   const integers = Array.from({ length: 2_000 }, (_, n) => {
     const length = n < 1_900 ? 1 + Math.floor(next() * 60) : 1 + Math.floor(next() * 4_095);
