@@ -1,11 +1,11 @@
-import { chmodSync, mkdirSync, renameSync, symlinkSync, unlinkSync, utimesSync } from "node:fs";
+import { chmodSync, utimesSync } from "node:fs";
 import { asTetherError, FILES, TetherError, TRANSFER } from "../protocol/index.ts";
 import { ContentDigest } from "./digest.ts";
 import { entryError } from "./entry-error.ts";
 import type { Folder } from "./folder.ts";
 import { IncomingFile } from "./incoming-file.ts";
+import { enterFolder, leadsOut, makeFolder, makeLink } from "./make-entry.ts";
 import { checkName } from "./names.ts";
-import { systemCode } from "./private-files.ts";
 import type { Progress } from "./progress.ts";
 import { type EntryFacts, type FileHeader, type Item, RecordReader } from "./record.ts";
 import type { Report } from "./requests.ts";
@@ -560,47 +560,4 @@ export class Receiver {
 
 function newBatch(): Batch {
   return { finishing: [], touched: new Set(), bytes: 0 };
-}
-
-function enterFolder(parent: Folder, name: string): Folder {
-  try {
-    return parent.enter(name);
-  } catch (error) {
-    if (systemCode(error) !== "ENOTDIR" && systemCode(error) !== "ELOOP") throw error;
-    throw new TetherError("exists", "something of that name is there and is no folder", { cause: error });
-  }
-}
-
-/** True when the folder was not there. */
-function makeFolder(parent: Folder, name: string): boolean {
-  try {
-    mkdirSync(parent.path(name), 0o700);
-    return true;
-  } catch (error) {
-    if (systemCode(error) === "EEXIST") return false;
-    throw error;
-  }
-}
-
-function makeLink(folder: Folder, name: string, target: string, partialName: string): void {
-  const partial = folder.path(partialName);
-  symlinkSync(target, partial);
-  try {
-    renameSync(partial, folder.path(name));
-  } catch (error) {
-    unlinkSync(partial);
-    throw error;
-  }
-}
-
-/** True for a link that names a place more than `above` folders up from its own. */
-function leadsOut(target: string, above: number): boolean {
-  if (target === "" || target.startsWith("/") || /^[A-Za-z]:|\\/.test(target)) return true;
-  let height = above;
-  for (const name of target.split("/")) {
-    if (name === "..") height--;
-    else if (name !== "" && name !== ".") height++;
-    if (height < 0) return true;
-  }
-  return false;
 }
