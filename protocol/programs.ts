@@ -72,7 +72,7 @@ export function readProgramRequest(text: string): ProgramRequest {
 }
 
 /** Checks a command: texts without a zero, of at most `PROGRAMS.commandBytes` in all. Throws `invalid`. */
-export function checkCommand(command: readonly string[]): void {
+function checkCommand(command: readonly string[]): void {
   for (const word of command) {
     if (word.includes("\0")) throw new TetherError("invalid", "a command with a zero character in it");
   }

@@ -14,7 +14,7 @@ export interface ProgramOutput {
  * An output of this process, written by a thread: Node itself writes to pipes and terminals in the event loop,
  * where a reader that pauses, as a pager does, would hold up the connection until the agent gives it up.
  */
-export class OutputFile implements ProgramOutput {
+class OutputFile implements ProgramOutput {
   readonly #descriptor: number;
   #last: Promise<void> = Promise.resolve();
 
