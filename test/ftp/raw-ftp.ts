@@ -93,7 +93,7 @@ export class RawFtp {
   }
 
   /** Arranges an active data connection; gives the one that the server makes. */
-  async active(): Promise<Promise<Socket>> {
+  async active(): Promise<{ readonly arrived: Promise<Socket> }> {
     const server = createServer();
     this.#owner.after(() => server.close());
     const arrived = once(server, "connection").then(([socket]) => {
@@ -104,7 +104,7 @@ export class RawFtp {
     await once(server, "listening");
     const { port } = server.address() as { port: number };
     await this.expect(200, `PORT 127,0,0,1,${port >> 8},${port & 255}`);
-    return arrived;
+    return { arrived };
   }
 
   /** Reads what a command sends over a data connection; gives it when the server has said 226. */

@@ -265,7 +265,7 @@ test("active mode connects from the address that the client has connected to", a
   const { port, root } = await startFtpServer(t);
   writeFileSync(join(root, "a"), "content");
   const client = await RawFtp.logIn(t, port);
-  const arrived = await client.active();
+  const { arrived } = await client.active();
   await client.expect(150, "RETR a");
   const socket = await arrived;
   assert.equal(socket.remoteAddress, "127.0.0.1");
