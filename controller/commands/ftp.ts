@@ -6,6 +6,7 @@ import type { FtpOptions } from "../ftp/ftp-client.ts";
 import { parseHostPort } from "../host-port.ts";
 import { askHidden } from "../render/ask-hidden.ts";
 import { runShell } from "../shell/session.ts";
+import type { WhileAway } from "../shell/verbs.ts";
 
 /** The port of FTP's control connection (RFC 959 §8). */
 const FTP_PORT = 21;
@@ -13,9 +14,9 @@ const FTP_PORT = 21;
 /** `tether ftp`: the shell's verbs against any FTP server. */
 export async function run(context: CommandContext): Promise<number> {
   expectArguments(context, 1);
-  const connect = async (target: string, signal: AbortSignal) =>
-    FtpBackend.open(await optionsOf(target, context), signal);
-  const backend = await connect(context.args[0] as string, context.signal);
+  const connect = async (target: string, signal: AbortSignal, whileAway: WhileAway) =>
+    FtpBackend.open(await optionsOf(target, context, whileAway), context.stderr, signal);
+  const backend = await connect(context.args[0] as string, context.signal, (work) => work());
   return runShell(
     { backend, remoteFolder: await backend.startFolder(context.signal), localFolder: process.cwd(), connect },
     context,
@@ -23,13 +24,15 @@ export async function run(context: CommandContext): Promise<number> {
 }
 
 /** Reads `[USER@]HOST[:PORT]` and finds the password: in a file, from the person, or that of the anonymous. */
-async function optionsOf(target: string, context: CommandContext): Promise<FtpOptions> {
+async function optionsOf(target: string, context: CommandContext, whileAway: WhileAway): Promise<FtpOptions> {
   const at = target.lastIndexOf("@");
   const user = at === -1 ? "anonymous" : target.slice(0, at);
   const file = context.options.get("password-file");
   let password = "anonymous@";
   if (file !== undefined) password = (await readFile(file, "utf8")).replace(/\r?\n$/, "");
-  else if (user !== "anonymous") password = await askHidden(`password of ${user}: `, context);
+  else if (user !== "anonymous") {
+    password = await whileAway(() => askHidden(`password of ${user}: `, context));
+  }
   return {
     address: parseHostPort(target.slice(at + 1), FTP_PORT),
     user,

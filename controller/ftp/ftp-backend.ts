@@ -1,33 +1,32 @@
 import { createReadStream, createWriteStream } from "node:fs";
 import { mkdir, readdir, rename, stat } from "node:fs/promises";
 import { basename, join, posix } from "node:path";
+import type { Writable } from "node:stream";
 import { setTimeout as wait } from "node:timers/promises";
 import { asTetherError, FTP_CLIENT, TetherError } from "../../protocol/index.ts";
+import { Progress } from "../../transfer/index.ts";
+import { showProgress } from "../render/progress.ts";
 import type { CopyOptions, RemoteEntry, ShellBackend } from "../shell/backend.ts";
 import { FtpClient, type FtpOptions } from "./ftp-client.ts";
 
 /** Ending of a file that has not arrived whole. */
 const PARTIAL = ".part";
 
-/** What one `get` or `put` has done so far. */
-interface Tally {
-  files: number;
-  bytes: number;
-}
-
 /** An FTP server as the shell's other side. */
 export class FtpBackend implements ShellBackend {
   readonly name: string;
   readonly #client: FtpClient;
+  readonly #terminal: Writable;
 
-  private constructor(name: string, client: FtpClient) {
+  private constructor(name: string, client: FtpClient, terminal: Writable) {
     this.name = name;
     this.#client = client;
+    this.#terminal = terminal;
   }
 
-  /** Connects and logs in; throws as {@link FtpClient.open}. */
-  static async open(options: FtpOptions, signal: AbortSignal): Promise<FtpBackend> {
-    return new FtpBackend(options.address.host, await FtpClient.open(options, signal));
+  /** Connects and logs in; throws as {@link FtpClient.open}. `terminal` is where progress is shown. */
+  static async open(options: FtpOptions, terminal: Writable, signal: AbortSignal): Promise<FtpBackend> {
+    return new FtpBackend(options.address.host, await FtpClient.open(options, signal), terminal);
   }
 
   /** Where the server put us. */
@@ -64,33 +63,54 @@ export class FtpBackend implements ShellBackend {
   async get(sources: readonly string[], target: string, options: CopyOptions): Promise<string> {
     const into = await isLocalFolder(target);
     if (sources.length > 1 && !into) throw new TetherError("invalid", `${target} is no folder`);
-    const tally: Tally = { files: 0, bytes: 0 };
-    for (const source of sources) {
-      const entry = await this.stat(source, options.signal);
-      await this.#getEntry(
-        source,
-        entry,
-        into ? join(target, localName(entry.name)) : target,
-        options,
-        tally,
-        0,
-      );
-    }
-    return summary(tally);
+
+    return this.#shown(async (progress) => {
+      for (const source of sources) {
+        const entry = await this.stat(source, options.signal);
+        await this.#getEntry(
+          source,
+          entry,
+          into ? join(target, localName(entry.name)) : target,
+          options,
+          progress,
+          0,
+        );
+      }
+    });
   }
 
   async put(sources: readonly string[], target: string, options: CopyOptions): Promise<string> {
     const into = await this.#isRemoteFolder(target, options.signal);
     if (sources.length > 1 && !into) throw new TetherError("invalid", `${target} is no folder there`);
-    const tally: Tally = { files: 0, bytes: 0 };
-    for (const source of sources) {
-      await this.#putEntry(source, into ? posix.join(target, basename(source)) : target, options, tally, 0);
-    }
-    return summary(tally);
+
+    return this.#shown(async (progress) => {
+      for (const source of sources) {
+        await this.#putEntry(
+          source,
+          into ? posix.join(target, basename(source)) : target,
+          options,
+          progress,
+          0,
+        );
+      }
+    });
   }
 
   close(): void {
     this.#client.close();
+  }
+
+  /** Copies, showing how far it is; gives a line on what was done. */
+  async #shown(copy: (progress: Progress) => Promise<void>): Promise<string> {
+    const progress = new Progress();
+    const hide = showProgress(this.#terminal, progress);
+    try {
+      await copy(progress);
+    } finally {
+      hide();
+    }
+    const { files, bytes } = progress;
+    return `${files} ${files === 1 ? "file" : "files"}, ${bytes} bytes`;
   }
 
   async #getEntry(
@@ -98,10 +118,10 @@ export class FtpBackend implements ShellBackend {
     entry: RemoteEntry,
     target: string,
     options: CopyOptions,
-    tally: Tally,
+    progress: Progress,
     depth: number,
   ): Promise<void> {
-    if (entry.type !== "directory") return this.#getFile(source, entry, target, options.signal, tally);
+    if (entry.type !== "directory") return this.#getFile(source, entry, target, options.signal, progress);
     refuseTree(source, options, depth);
     await mkdir(target, { recursive: true });
     for (const inner of await this.list(source, options.signal)) {
@@ -112,7 +132,7 @@ export class FtpBackend implements ShellBackend {
         inner,
         join(target, name),
         options,
-        tally,
+        progress,
         depth + 1,
       );
     }
@@ -124,7 +144,7 @@ export class FtpBackend implements ShellBackend {
     entry: RemoteEntry,
     target: string,
     signal: AbortSignal,
-    tally: Tally,
+    progress: Progress,
   ): Promise<void> {
     const partial = `${target}${PARTIAL}`;
     await this.#persist(signal, async () => {
@@ -134,30 +154,30 @@ export class FtpBackend implements ShellBackend {
         entry.modified !== undefined && have !== undefined && Date.parse(entry.modified) > have.mtimeMs;
       const offset = have === undefined || older || have.size > entry.size ? 0 : have.size;
       const file = createWriteStream(partial, offset > 0 ? { flags: "r+", start: offset } : { flags: "w" });
-      await this.#client.retrieve(source, offset, file, signal);
+      begin(progress, source, entry.size, offset);
+      await this.#client.retrieve(source, offset, file, signal, (bytes) => progress.advance(bytes));
     });
     const { size } = await stat(partial);
     if (entry.size > 0 && size !== entry.size) {
       throw new TetherError("integrity", `${source}: ${size} bytes came, the server said ${entry.size}`);
     }
     await rename(partial, target);
-    tally.files++;
-    tally.bytes += size;
+    progress.files++;
   }
 
   async #putEntry(
     source: string,
     target: string,
     options: CopyOptions,
-    tally: Tally,
+    progress: Progress,
     depth: number,
   ): Promise<void> {
     const facts = await stat(source);
-    if (!facts.isDirectory()) return this.#putFile(source, facts.size, target, options.signal, tally);
+    if (!facts.isDirectory()) return this.#putFile(source, facts.size, target, options.signal, progress);
     refuseTree(source, options, depth);
     if (!(await this.#isRemoteFolder(target, options.signal))) await this.makeFolder(target, options.signal);
     for (const name of (await readdir(source)).sort()) {
-      await this.#putEntry(join(source, name), posix.join(target, name), options, tally, depth + 1);
+      await this.#putEntry(join(source, name), posix.join(target, name), options, progress, depth + 1);
     }
   }
 
@@ -166,7 +186,7 @@ export class FtpBackend implements ShellBackend {
     size: number,
     target: string,
     signal: AbortSignal,
-    tally: Tally,
+    progress: Progress,
   ): Promise<void> {
     let begun = false;
     await this.#persist(signal, async () => {
@@ -174,14 +194,15 @@ export class FtpBackend implements ShellBackend {
       const there = begun ? ((await this.#client.size(target, signal)) ?? 0) : 0;
       const offset = Math.min(there, size);
       begun = true;
-      await this.#client.store(target, offset, createReadStream(source, { start: offset }), signal);
+      const file = createReadStream(source, { start: offset });
+      begin(progress, source, size, offset);
+      await this.#client.store(target, offset, file, signal, (bytes) => progress.advance(bytes));
     });
     const arrived = await this.#client.size(target, signal);
     if (arrived !== undefined && arrived !== size) {
       throw new TetherError("integrity", `${target}: the server has ${arrived} bytes, sent were ${size}`);
     }
-    tally.files++;
-    tally.bytes += size;
+    progress.files++;
   }
 
   async #removeTree(path: string, entry: RemoteEntry, depth: number, signal: AbortSignal): Promise<void> {
@@ -250,6 +271,9 @@ function tooDeep(path: string): TetherError {
   return new TetherError("limit", `${path}: more than ${FTP_CLIENT.depth} folders inside one another`);
 }
 
-function summary({ files, bytes }: Tally): string {
-  return `${files} ${files === 1 ? "file" : "files"}, ${bytes} bytes`;
+/** Notes that a file is under way, of which so much is there already; a try before this one came to nothing. */
+function begin(progress: Progress, name: string, size: number, there: number): void {
+  if (progress.name === name) progress.undo();
+  progress.begin(name, size);
+  progress.advance(there);
 }

@@ -99,18 +99,32 @@ export class FtpClient {
     return reply.code === 213 && Number.isSafeInteger(size) ? size : undefined;
   }
 
-  /** Reads a file from byte `offset` on (RFC 3659 §5). */
-  async retrieve(path: string, offset: number, target: Writable, signal: AbortSignal): Promise<void> {
-    await this.#transfer(`RETR ${path}`, offset, path, signal, (socket) =>
-      pipeline(socket, target, { signal }),
-    );
+  /** Reads a file from byte `offset` on (RFC 3659 §5); `moved` is told of the bytes as they come. */
+  async retrieve(
+    path: string,
+    offset: number,
+    target: Writable,
+    signal: AbortSignal,
+    moved: (bytes: number) => void,
+  ): Promise<void> {
+    await this.#transfer(`RETR ${path}`, offset, path, signal, (socket) => {
+      socket.on("data", (bytes: Buffer) => moved(bytes.length));
+      return pipeline(socket, target, { signal });
+    });
   }
 
-  /** Writes a file from byte `offset` on: what is there before it stays. */
-  async store(path: string, offset: number, source: Readable, signal: AbortSignal): Promise<void> {
-    await this.#transfer(`STOR ${path}`, offset, path, signal, (socket) =>
-      pipeline(source, socket, { signal }),
-    );
+  /** Writes a file from byte `offset` on: what is there before it stays; `moved` is told of the bytes as they go. */
+  async store(
+    path: string,
+    offset: number,
+    source: Readable,
+    signal: AbortSignal,
+    moved: (bytes: number) => void,
+  ): Promise<void> {
+    await this.#transfer(`STOR ${path}`, offset, path, signal, (socket) => {
+      source.on("data", (bytes: Buffer) => moved(bytes.length));
+      return pipeline(source, socket, { signal });
+    });
   }
 
   async makeFolder(path: string, signal: AbortSignal): Promise<void> {

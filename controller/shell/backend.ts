@@ -14,6 +14,8 @@ export interface RemoteEntry {
 export interface ShellBackend {
   /** How the other side is called, for the prompt. */
   readonly name: string;
+  /** The folder that one begins in; absent where that is the root. */
+  startFolder?(signal: AbortSignal): Promise<string>;
   /** The entries of a folder, sorted by name. */
   list(path: string, signal: AbortSignal): Promise<readonly RemoteEntry[]>;
   /** What a path is; throws `not-found` for nothing. */

@@ -18,9 +18,11 @@ export async function complete(line: string, state: ShellState, signal: AbortSig
   const replaced = typing === undefined ? "" : line.slice(typing.start);
   const before = typing === undefined ? words : words.slice(0, -1);
   const prefix = typing?.text ?? "";
-  const [verb] = before;
-  const kind: Completable = verb === undefined ? "verb" : (SHELL_VERBS[verb.text]?.completes ?? "nothing");
-  const found = await candidates(kind, prefix, state, signal);
+  const [verb, ...given] = before;
+  const found: string[] = [];
+  for (const kind of kindsOf(verb?.text, given.length)) {
+    found.push(...(await candidates(kind, prefix, state, signal)));
+  }
   const written = found.map((word) => {
     const goesOn = word.endsWith("/");
     const text = quoteWord(word, typing?.open);
@@ -29,6 +31,14 @@ export async function complete(line: string, state: ShellState, signal: AbortSig
     return found.length === 1 ? `${text} ` : text;
   });
   return { candidates: written, replaced };
+}
+
+/** What the argument after so many others can be. */
+function kindsOf(verb: string | undefined, before: number): readonly Completable[] {
+  if (verb === undefined) return ["verb"];
+  const { completes, endsWith } = SHELL_VERBS[verb] ?? { completes: "nothing" };
+  if (completes === "procedure" && before > 0) return ["nothing"];
+  return endsWith === undefined || before === 0 ? [completes] : [completes, endsWith];
 }
 
 async function candidates(

@@ -1,10 +1,11 @@
-import { createInterface, type Interface } from "node:readline";
+import { createInterface } from "node:readline";
 import { asTetherError, TetherError } from "../../protocol/index.ts";
 import type { CommandContext } from "../command-context.ts";
 import { plain } from "../render/table.ts";
 import { complete } from "./complete.ts";
 import { History } from "./history.ts";
 import { runLine } from "./shell.ts";
+import { Terminal } from "./terminal.ts";
 import type { ShellState } from "./verbs.ts";
 
 /** Runs a shell until it is left: at a terminal with history and completion, from a pipe a command a line. */
@@ -31,39 +32,19 @@ async function fromPipe(state: ShellState, context: CommandContext): Promise<num
 
 async function atTerminal(state: ShellState, context: CommandContext): Promise<number> {
   const history = new History(context.folder);
-  const terminal = createInterface({
-    input: context.stdin,
-    output: context.stdout,
-    terminal: true,
-    history: history.lines,
-    historySize: 1_000,
-    removeHistoryDuplicates: false,
-    completer: (line: string, give: (error: null, found: [string[], string]) => void) => {
-      complete(line, state, AbortSignal.timeout(COMPLETE_WITHIN)).then(
-        ({ candidates, replaced }) => give(null, [[...candidates], replaced]),
-        // What cannot be looked up is not completed; the line itself will say why.
-        () => give(null, [[], line]),
-      );
-    },
-  });
-  const waiting = new LineQueue(terminal);
   let running: AbortController | undefined;
-  terminal.on("SIGINT", () => {
-    if (running !== undefined) {
-      running.abort(new TetherError("cancelled", "interrupted"));
-    } else {
-      // As in other shells: the line is given up, the shell stays.
-      context.stdout.write("^C\n");
-      (terminal as { line?: string }).line = "";
-      (terminal as { cursor?: number }).cursor = 0;
-      terminal.prompt();
-    }
+  const terminal = new Terminal(context, {
+    history: () => history.lines,
+    complete: async (line) => {
+      const { candidates, replaced } = await complete(line, state, AbortSignal.timeout(COMPLETE_WITHIN));
+      return [[...candidates], replaced];
+    },
+    onInterrupt: () => running?.abort(new TetherError("cancelled", "interrupted")),
   });
+  state.whileAway = (work) => terminal.whileAway(work);
   try {
     for (;;) {
-      terminal.setPrompt(`${state.backend.name}:${state.remoteFolder}> `);
-      terminal.prompt();
-      const line = await waiting.next();
+      const line = await terminal.next(`${state.backend.name}:${state.remoteFolder}> `);
       if (line === undefined) break;
       await history.add(line);
       running = new AbortController();
@@ -95,32 +76,5 @@ async function attempt(
     const { message, hint } = asTetherError(thrown);
     context.stderr.write(`${plain(message)}${hint === undefined ? "" : ` (${plain(hint)})`}\n`);
     return "failed";
-  }
-}
-
-/** The lines that were typed, also those typed while something ran; undefined after the last. */
-class LineQueue {
-  readonly #lines: string[] = [];
-  #closed = false;
-  #wake = () => {};
-
-  constructor(terminal: Interface) {
-    terminal.on("line", (line) => {
-      this.#lines.push(line);
-      this.#wake();
-    });
-    terminal.on("close", () => {
-      this.#closed = true;
-      this.#wake();
-    });
-  }
-
-  async next(): Promise<string | undefined> {
-    while (this.#lines.length === 0 && !this.#closed) {
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-    }
-    return this.#lines.shift();
   }
 }

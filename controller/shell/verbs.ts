@@ -8,6 +8,9 @@ import { table } from "../render/table.ts";
 import { valueText } from "../render/value.ts";
 import type { RemoteEntry, ShellBackend } from "./backend.ts";
 
+/** Carries `work` out while nobody else reads the keyboard. */
+export type WhileAway = <T>(work: () => Promise<T>) => Promise<T>;
+
 /** What a shell is working on. */
 export interface ShellState {
   backend: ShellBackend;
@@ -15,8 +18,10 @@ export interface ShellState {
   remoteFolder: string;
   /** Absolute, here. */
   localFolder: string;
-  /** Connects to another agent or server. */
-  readonly connect: (target: string, signal: AbortSignal) => Promise<ShellBackend>;
+  /** Connects to another agent or server; `whileAway` lends the keyboard, to ask for a password. */
+  readonly connect: (target: string, signal: AbortSignal, whileAway: WhileAway) => Promise<ShellBackend>;
+  /** Set by a shell that holds the keyboard. */
+  whileAway?: WhileAway;
 }
 
 /** What an argument of a verb can be completed to. */
@@ -36,6 +41,8 @@ export interface ShellVerb {
   /** Least and most arguments, options not counted. */
   readonly takes: readonly [number, number];
   readonly completes: Completable;
+  /** What an argument after the first can be, besides, where the last one says where to. */
+  readonly endsWith?: Completable;
   /** True when it needs procedures on the other side. */
   readonly callable?: boolean;
   /** Gives what is printed; `leave` ends the shell. */
@@ -110,6 +117,7 @@ export const SHELL_VERBS: { readonly [name: string]: ShellVerb } = {
     summary: "bring files here; the last of several is where to",
     takes: [1, ANY],
     completes: "remote",
+    endsWith: "local folder",
     run(args, state, given) {
       const { sources, target } = split(args, state.localFolder);
       return state.backend.get(
@@ -124,6 +132,7 @@ export const SHELL_VERBS: { readonly [name: string]: ShellVerb } = {
     summary: "bring files there; the last of several is where to",
     takes: [1, ANY],
     completes: "local",
+    endsWith: "remote folder",
     run(args, state, given) {
       const { sources, target } = split(args, state.remoteFolder);
       return state.backend.put(
@@ -186,10 +195,11 @@ export const SHELL_VERBS: { readonly [name: string]: ShellVerb } = {
     takes: [1, 1],
     completes: "nothing",
     async run([target = ""], state, { signal }) {
-      const backend = await state.connect(target, signal);
+      const backend = await state.connect(target, signal, state.whileAway ?? ((work) => work()));
+      const folder = (await backend.startFolder?.(signal)) ?? "/";
       state.backend.close();
       state.backend = backend;
-      state.remoteFolder = "/";
+      state.remoteFolder = folder;
       return `connected to ${backend.name}`;
     },
   },

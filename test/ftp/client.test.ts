@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { PassThrough } from "node:stream";
 import { type TestContext, test } from "node:test";
 import { FtpBackend } from "../../controller/ftp/ftp-backend.ts";
 import type { FtpOptions } from "../../controller/ftp/ftp-client.ts";
@@ -42,6 +43,7 @@ async function open(t: TestContext, port: number, options: Partial<FtpOptions> =
       tls: false,
       ...options,
     },
+    new PassThrough(),
     signal,
   );
   t.after(() => backend.close());

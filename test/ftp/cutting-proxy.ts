@@ -15,6 +15,7 @@ export class CuttingProxy {
   readonly #servers = new Set<Server>();
   readonly #sockets = new Set<Socket>();
   #left = Number.POSITIVE_INFINITY;
+  #untilStall = Number.POSITIVE_INFINITY;
   #staysCut = false;
   #isCut = false;
 
@@ -41,6 +42,11 @@ export class CuttingProxy {
   cutAfter(bytes: number, { stayCut = false } = {}): void {
     this.#left = bytes;
     this.#staysCut = stayCut;
+  }
+
+  /** Carries no more data after so many more bytes; the connections stay. */
+  stallAfter(bytes: number): void {
+    this.#untilStall = bytes;
   }
 
   #control(client: Socket): void {
@@ -91,6 +97,11 @@ export class CuttingProxy {
         this.#left -= bytes.length;
         if (this.#left <= 0) {
           this.#cut();
+          return;
+        }
+        this.#untilStall -= bytes.length;
+        if (this.#untilStall <= 0) {
+          from.pause();
           return;
         }
         if (to.write(bytes)) return;

@@ -5,6 +5,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { PassThrough } from "node:stream";
 import { type TestContext, test } from "node:test";
 import { FtpBackend } from "../../controller/ftp/ftp-backend.ts";
 import { scratchFolder } from "./scratch.ts";
@@ -61,6 +62,7 @@ const USUAL: Script = {
 async function open(t: TestContext, port: number, passive = true): Promise<FtpBackend> {
   const backend = await FtpBackend.open(
     { address: { host: "127.0.0.1", port }, user: "anonymous", password: "x", passive, tls: false },
+    new PassThrough(),
     signal,
   );
   t.after(() => backend.close());
