@@ -12,6 +12,7 @@ import { benchDiscovery } from "./discovery.ts";
 import { benchExec } from "./exec.ts";
 import { benchFiles } from "./files.ts";
 import { benchFootprint } from "./footprint.ts";
+import { benchFtp } from "./ftp.ts";
 import { benchGateways } from "./gateways.ts";
 import { asMarkdown, asText, machineFacts, type Part } from "./report.ts";
 import { benchStartup } from "./startup.ts";
@@ -24,6 +25,7 @@ const SUBJECTS: { readonly [name: string]: () => Promise<Findings> } = {
   exec: benchExec,
   footprint: benchFootprint,
   gateways: benchGateways,
+  ftp: benchFtp,
   discovery: benchDiscovery,
   compute: benchCompute,
 };

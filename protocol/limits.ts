@@ -146,6 +146,8 @@ export const FTP_CLIENT = {
   replies: 64,
   /** Bytes of one listing: 10,000 names take one MiB. */
   listing: 64 * MiB,
+  /** Bytes of a file that are read or written at once. */
+  piece: MiB,
   /** Milliseconds without a byte on the connection that something is expected on. */
   silence: 30_000,
   /** Milliseconds that a server may take to bring a file that it was sent to its disk. */

@@ -153,7 +153,10 @@ export class FtpBackend implements ShellBackend {
       const older =
         entry.modified !== undefined && have !== undefined && Date.parse(entry.modified) > have.mtimeMs;
       const offset = have === undefined || older || have.size > entry.size ? 0 : have.size;
-      const file = createWriteStream(partial, offset > 0 ? { flags: "r+", start: offset } : { flags: "w" });
+      const file = createWriteStream(partial, {
+        ...(offset > 0 ? { flags: "r+", start: offset } : { flags: "w" }),
+        highWaterMark: FTP_CLIENT.piece,
+      });
       begin(progress, source, entry.size, offset);
       await this.#client.retrieve(source, offset, file, signal, (bytes) => progress.advance(bytes));
     });
@@ -194,7 +197,7 @@ export class FtpBackend implements ShellBackend {
       const there = begun ? ((await this.#client.size(target, signal)) ?? 0) : 0;
       const offset = Math.min(there, size);
       begun = true;
-      const file = createReadStream(source, { start: offset });
+      const file = createReadStream(source, { start: offset, highWaterMark: FTP_CLIENT.piece });
       begin(progress, source, size, offset);
       await this.#client.store(target, offset, file, signal, (bytes) => progress.advance(bytes));
     });

@@ -6,7 +6,7 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import type { Owner } from "../agent-process.ts";
 import { until } from "../firmware-bridge/until.ts";
-import { freePort } from "../gateways/free-port.ts";
+import { freePort } from "../free-port.ts";
 import { findCommand, PYTHON } from "../peers.ts";
 import type { Certificates } from "./certificates.ts";
 import { scratchFolder } from "./scratch.ts";
@@ -17,9 +17,12 @@ export interface OtherServer {
   readonly root: string;
 }
 
-/** Starts vsftpd. Takes the peer `vsftpd`. */
-export async function startVsftpd(owner: Owner, tls?: Certificates): Promise<OtherServer> {
-  const folder = scratchFolder(owner);
+/** Starts vsftpd, whose files lie in `folder`. Takes the peer `vsftpd`. */
+export async function startVsftpd(
+  owner: Owner,
+  tls?: Certificates,
+  folder: string = scratchFolder(owner),
+): Promise<OtherServer> {
   const root = join(folder, "root");
   mkdirSync(root);
   const port = await freePort();
