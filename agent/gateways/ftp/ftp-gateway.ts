@@ -1,3 +1,4 @@
+import { stat } from "node:fs/promises";
 import { createServer, type Server, type Socket } from "node:net";
 import type { SecureContext } from "node:tls";
 import { asTetherError, FTP, GATEWAYS } from "../../../protocol/index.ts";
@@ -10,6 +11,9 @@ import type { FtpConfiguration, FtpDoor } from "./client.ts";
 import { replyText } from "./reply.ts";
 import { Session } from "./session.ts";
 import { readSecureContext } from "./tls.ts";
+
+/** What a password file should not have: any permission of everybody, write permission of the group (inode(7)). */
+const OTHERS_USE = 0o027;
 
 /** What the server needs of the agent's other rooms. */
 type FtpServices = Pick<GatewayServices, "files" | "log" | "refusals">;
@@ -53,7 +57,8 @@ export class FtpGateway implements Gateway {
 
   async start(): Promise<void> {
     await this.refresh();
-    const { host, port } = this.#configuration;
+    const { host, port, login } = this.#configuration;
+    if (login !== undefined) await this.#lookAtPassword(login.passwordFile);
     const server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true });
     await listen(server, { host, port, backlog: GATEWAYS.backlog });
     this.#facts = { kind: "ftp", ...addressOf(server) };
@@ -94,6 +99,19 @@ export class FtpGateway implements Gateway {
     await Promise.all(sessions.map(({ done }) => done));
     signal.removeEventListener("abort", end);
     await this.#broken.close();
+  }
+
+  /** Tells the owner now what he would else only learn from those who cannot log in, or can. */
+  async #lookAtPassword(path: string): Promise<void> {
+    const facts = await stat(path).catch(() => undefined);
+    const { log } = this.#services;
+    if (facts === undefined) {
+      log.warn("ftp-password", `nobody can log in over FTP: there is no ${path}`, { kind: "ftp" });
+    } else if ((facts.mode & OTHERS_USE) !== 0) {
+      log.warn("ftp-password", `other users of this machine may use ${path}; better: chmod 600`, {
+        kind: "ftp",
+      });
+    }
   }
 
   #arrive(socket: Socket, door: FtpDoor): void {
