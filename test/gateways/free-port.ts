@@ -1,2 +1,0 @@
-/** Where the FTP tests look for it. */
-export { freePort } from "../free-port.ts";
