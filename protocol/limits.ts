@@ -511,8 +511,9 @@ export const GATEWAYS = {
 export const FTP = {
   /** Bytes of one command: a path and the verb before it. */
   command: 4_608,
-  /** Commands waiting on one connection while one is carried out. */
+  /** Commands waiting on one connection while one is carried out, and bytes read ahead of those. */
   queuedCommands: 64,
+  readAhead: 64 * KiB,
   /** Milliseconds from connecting to being logged in, and for a TLS handshake. */
   login: 60_000,
   /** Milliseconds for a data connection to be made. */

@@ -104,7 +104,8 @@ async function logIn(client: Client, user: string, password: string): Promise<vo
     client.reply(230, role === "viewer" ? "welcome; you may read" : "welcome");
     return;
   }
-  attempts.note(address, performance.now());
+  // Where there is no password, none is guessed.
+  if (configuration.login !== undefined) attempts.note(address, performance.now());
   client.noteRefusal(
     new TetherError("unauthorized", `a wrong user or password, for ${JSON.stringify(user)}`),
   );

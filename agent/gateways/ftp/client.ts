@@ -51,7 +51,7 @@ export interface Client {
   /** True after EPSV ALL. */
   extendedPassiveOnly: boolean;
   /** The data connection that is arranged for the next transfer. */
-  channel: DataChannel | undefined;
+  readonly channel: DataChannel | undefined;
   /** What ends the transfer under way. */
   readonly transfer: AbortController | undefined;
 
@@ -59,6 +59,10 @@ export interface Client {
   reply(code: number, ...lines: readonly string[]): void;
   /** Writes a part of an answer; resolves when more should be written. */
   send(text: string): Promise<void>;
+  /** Gives up the data connection that is arranged, for this one if any. */
+  arrange(channel: DataChannel | undefined): void;
+  /** Takes the data connection that is arranged, which is the taker's to close. */
+  takeChannel(): DataChannel | undefined;
   /** Carries out a transfer, which {@link transfer} ends; resolves as it does. */
   whileTransferring<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T>;
   /** Answers, and then protects the control connection. */

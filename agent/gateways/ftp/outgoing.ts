@@ -50,6 +50,7 @@ export function failureOf(socket: Socket, signal: AbortSignal): Promise<never> {
     socket.on("close", () => fail(new TetherError("unreachable", "the data connection was closed")));
     const onAbort = () => fail(asTetherError(signal.reason));
     if (signal.aborted) onAbort();
+    else if (socket.destroyed) fail(new TetherError("unreachable", "the data connection broke"));
     else signal.addEventListener("abort", onAbort, { once: true });
     socket.once("close", () => signal.removeEventListener("abort", onAbort));
   });

@@ -83,6 +83,21 @@ export class Session implements Client {
     if (!this.#gone && !this.#socket.write(text)) await this.#drained();
   }
 
+  arrange(channel: DataChannel | undefined): void {
+    this.channel?.close();
+    this.channel = channel;
+    if (!this.#gone) return;
+    // It left while a port was being opened for it.
+    channel?.close();
+    this.channel = undefined;
+  }
+
+  takeChannel(): DataChannel | undefined {
+    const { channel } = this;
+    this.channel = undefined;
+    return channel;
+  }
+
   async whileTransferring<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const transfer = new AbortController();
     this.transfer = transfer;
@@ -184,7 +199,7 @@ export class Session implements Client {
     this.#ending = true;
     this.#queue.length = 0;
     clearTimeout(this.#timer);
-    this.channel?.close();
+    this.arrange(undefined);
     this.transfer?.abort(leftAlone());
     this.#wake();
     void (this.#working ?? Promise.resolve()).then(() => this.#finish());
@@ -198,7 +213,8 @@ export class Session implements Client {
       if (unit.kind === "telnet") this.#socket.write(unit.answer);
       else if (!this.#isNow(unit)) this.#queue.push(unit);
     }
-    if (this.#reader.pending > 0) this.#socket.pause();
+    // Not before: of a client that is not read from nobody learns that it has gone.
+    if (this.#reader.pending > FTP.readAhead) this.#socket.pause();
     else if (!this.#gone) this.#socket.resume();
     if (this.#queue.length > 0) this.#working ??= this.#work();
   }

@@ -1,7 +1,7 @@
 import { asTetherError, TetherError } from "../../../protocol/index.ts";
 import type { Client } from "./client.ts";
 import type { Commands } from "./command.ts";
-import { ActiveChannel, type DataChannel, PassiveChannel } from "./data-channel.ts";
+import { ActiveChannel, PassiveChannel } from "./data-channel.ts";
 import {
   type DataPort,
   extendedPassiveText,
@@ -152,26 +152,21 @@ function connectTo(client: Client, port: DataPort): void {
     client.reply(504, "only your own address, and a port from 1024 on");
     return;
   }
-  replaceChannel(client, new ActiveChannel({ ...port, address: client.address }, client.localAddress));
+  client.arrange(new ActiveChannel({ ...port, address: client.address }, client.localAddress));
   client.reply(200, "data goes there");
 }
 
 async function waitFor(client: Client): Promise<PassiveChannel | undefined> {
-  replaceChannel(client, undefined);
+  client.arrange(undefined);
   const { passivePorts } = client.door.configuration;
   try {
     const channel = await PassiveChannel.listen(client.localAddress, client.address, passivePorts);
-    replaceChannel(client, channel);
+    client.arrange(channel);
     return channel;
   } catch (thrown) {
     client.reply(425, asTetherError(thrown).message);
     return undefined;
   }
-}
-
-function replaceChannel(client: Client, channel: DataChannel | undefined): void {
-  client.channel?.close();
-  client.channel = channel;
 }
 
 /** True for two ways to write one address; a zone, which EPRT does not carry, does not count. */

@@ -69,8 +69,7 @@ export const TRANSFER_COMMANDS: Commands = {
     argument: "none",
     run(client) {
       // A transfer under way was ended when this command came.
-      client.channel?.close();
-      client.channel = undefined;
+      client.arrange(undefined);
       client.reply(226, "nothing is being transferred any more");
     },
   },

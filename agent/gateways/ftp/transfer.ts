@@ -14,12 +14,11 @@ export async function transfer(
   opening: string,
   work: (socket: Socket, signal: AbortSignal) => Promise<string>,
 ): Promise<void> {
-  const { channel } = client;
+  const channel = client.takeChannel();
   if (channel === undefined) {
     client.reply(425, "PORT or PASV comes first");
     return;
   }
-  client.channel = undefined;
   client.reply(150, opening);
   await client.whileTransferring(async (signal) => {
     let socket: Socket | undefined;
