@@ -56,7 +56,8 @@ for ftp in (plain, secured):
         assert ftp.nlst() == []
     try:
         ftp.sendcmd("TYPE I")
-        ftp.transfercmd("STOR aborted").send(b"x" * 1000)
+        data = ftp.transfercmd("STOR aborted")
+        data.send(b"x" * 1000)
         print(ftp.abort())
         print(ftp.getresp())
     except ftplib.all_errors as error:

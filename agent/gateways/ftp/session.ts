@@ -101,7 +101,7 @@ export class Session implements Client {
   async whileTransferring<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const transfer = new AbortController();
     this.transfer = transfer;
-    if (this.#gone) transfer.abort(leftAlone());
+    if (this.#gone || this.#inputEnded) transfer.abort(leftAlone());
     clearTimeout(this.#timer);
     try {
       return await work(transfer.signal);
