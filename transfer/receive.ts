@@ -1,8 +1,8 @@
-import { chmodSync, utimesSync } from "node:fs";
 import { asTetherError, FILES, TetherError, TRANSFER } from "../protocol/index.ts";
 import { ContentDigest } from "./digest.ts";
 import { entryError } from "./entry-error.ts";
 import type { Folder } from "./folder.ts";
+import { type FilledFolder, GroupCommit, type WholeFile } from "./group-commit.ts";
 import { IncomingFile } from "./incoming-file.ts";
 import { enterFolder, leadsOut, makeFolder, makeLink } from "./make-entry.ts";
 import { checkName } from "./names.ts";
@@ -10,8 +10,7 @@ import type { Progress } from "./progress.ts";
 import { type EntryFacts, type FileHeader, type Item, RecordReader } from "./record.ts";
 import type { Report } from "./requests.ts";
 import type { Room } from "./room.ts";
-import { SyncPace } from "./sync-pace.ts";
-import { Turn } from "./turn.ts";
+import { VerifiedFolders } from "./verified-folders.ts";
 import type { Writers } from "./writers.ts";
 
 /** Where received things go. */
@@ -49,35 +48,9 @@ export interface Received {
 }
 
 /** A folder that the records are in. */
-interface Level {
-  readonly folder: Folder;
-  readonly facts: EntryFacts;
-  /** For messages; ends with a slash unless empty. */
-  readonly path: string;
-  /** The target's own folder is closed at the end. */
-  readonly isTarget: boolean;
+interface Level extends FilledFolder {
   /** Made by this transfer: nothing else is in it. */
   readonly isNew: boolean;
-}
-
-/** A file under way. */
-interface Receiving {
-  readonly incoming: IncomingFile;
-  readonly entry: number;
-  /** For messages. */
-  readonly path: string;
-}
-
-/** What is done, in this order, once the files of a batch are on the disk. */
-type Finishing =
-  | { readonly kind: "file"; readonly file: Receiving }
-  | { readonly kind: "leave"; readonly level: Level };
-
-interface Batch {
-  readonly finishing: Finishing[];
-  /** Folders in which names appear. */
-  readonly touched: Set<Folder>;
-  bytes: number;
 }
 
 /**
@@ -93,28 +66,30 @@ export class Receiver {
   #resolve: (received: Received) => void = () => undefined;
   #reject: (error: TetherError) => void = () => undefined;
   #entries = 0;
-  #file: Receiving | undefined;
+  #file: WholeFile | undefined;
   /** True inside the content of a file that is not taken. */
   #ignoringFile = false;
   /** Folders inside each other that are not taken. */
   #ignoredLevels = 0;
-  readonly #pace = new SyncPace();
-  /** Folders that have been seen to be where they were, in this turn of the event loop. */
-  readonly #verified = new Set<Folder>();
-  #batch = newBatch();
-  #committing: Promise<void> | undefined;
+  readonly #verified = new VerifiedFolders();
+  readonly #commits: GroupCommit;
   #discarding: Promise<void> | undefined;
-  #timer: NodeJS.Timeout | undefined;
   /** True while what comes next has to wait for the disk. */
   #blocked = false;
   #ended = false;
   #over = false;
   #failures = 0;
-  #files = 0;
-  #bytes = 0;
 
   constructor(options: ReceiverOptions) {
     this.#options = options;
+    this.#commits = new GroupCommit({
+      verified: this.#verified,
+      onFile: () => options.progress.files++,
+      onTaken: (taken) => options.report({ taken }),
+      onFailed: (entry, error) => this.#fail(entry, error),
+      onNote: options.onNote,
+      onBroken: (error) => void this.abort(error),
+    });
     this.done = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -126,7 +101,7 @@ export class Receiver {
   push(bytes: Buffer): void {
     if (this.#over) return;
     this.#reader.push(bytes);
-    this.#verified.clear();
+    this.#verified.forget();
     this.#run();
   }
 
@@ -143,11 +118,9 @@ export class Receiver {
       return;
     }
     this.#over = true;
-    clearTimeout(this.#timer);
     await this.#discarding;
     await this.#file?.incoming.discard();
-    await this.#committing;
-    await this.#commit(this.#batch).catch(() => undefined);
+    await this.#commits.finish().catch(() => undefined);
     this.#closeFolders();
     this.#reject(reason);
   }
@@ -228,7 +201,7 @@ export class Receiver {
     const { room, writers, key, progress } = this.#options;
     progress.begin(path + name, header.size);
     try {
-      this.#verify(folder);
+      this.#verified.verify(folder);
       const digest = new ContentDigest(key, entry);
       const context = { room, writers, isNew, onWritten: this.#options.consumed };
       const incoming = new IncomingFile(folder, name, header, digest, context);
@@ -286,7 +259,7 @@ export class Receiver {
     }
   }
 
-  #completeFile(file: Receiving, digest: Buffer, grew: boolean): void {
+  #completeFile(file: WholeFile, digest: Buffer, grew: boolean): void {
     this.#file = undefined;
     try {
       file.incoming.complete(digest);
@@ -297,10 +270,7 @@ export class Receiver {
       return;
     }
     if (grew) this.#options.onNote(`${file.path} grew while it was read; this is what it was at first`);
-    const { incoming } = file;
-    this.#batch.touched.add(incoming.folder);
-    this.#batch.bytes += incoming.size;
-    this.#enqueue({ kind: "file", file });
+    this.#paced(this.#commits.addFile(file));
   }
 
   #abortFile(error: TetherError): void {
@@ -334,9 +304,9 @@ export class Receiver {
     }
     try {
       checkName(own);
-      this.#verify(parent);
+      this.#verified.verify(parent);
       const isNew = makeFolder(parent, own);
-      if (isNew) this.#batch.touched.add(parent);
+      if (isNew) this.#commits.touch(parent);
       this.#levels.push({
         folder: enterFolder(parent, own),
         facts,
@@ -358,7 +328,7 @@ export class Receiver {
     }
     const level = this.#levels.pop();
     if (level === undefined) throw new TetherError("invalid", "the end of a folder that has not begun");
-    this.#enqueue({ kind: "leave", level });
+    this.#paced(this.#commits.addFolder(level));
   }
 
   #link(name: string, target: string): void {
@@ -372,9 +342,9 @@ export class Receiver {
       if (leadsOut(target, this.#options.target.above + this.#levels.length)) {
         throw new TetherError("forbidden", `a symbolic link to ${target}, which leads out of what is moved`);
       }
-      this.#verify(folder);
+      this.#verified.verify(folder);
       makeLink(folder, own, target, this.#options.writers.freshName());
-      this.#batch.touched.add(folder);
+      this.#commits.touch(folder);
     } catch (error) {
       this.#fail(entry, entryError("write", path + own, error));
     }
@@ -394,7 +364,7 @@ export class Receiver {
     return this.#levels.length === 0 ? (this.#options.target.name ?? name) : name;
   }
 
-  #giveUp(file: Receiving, error: TetherError): void {
+  #giveUp(file: WholeFile, error: TetherError): void {
     this.#file = undefined;
     this.#ignoringFile = true;
     this.#options.progress.undo();
@@ -434,95 +404,9 @@ export class Receiver {
     }
   }
 
-  #enqueue(finishing: Finishing): void {
-    const batch = this.#batch;
-    batch.finishing.push(finishing);
-    if (batch.finishing.length < TRANSFER.batchFiles && batch.bytes < TRANSFER.batchBytes) {
-      this.#timer ??= setTimeout(() => this.#startCommit(), TRANSFER.batchWait);
-    } else if (this.#committing === undefined) {
-      this.#startCommit();
-    } else {
-      this.#wait(this.#committing, () => this.#startCommit());
-    }
-  }
-
-  /** Finishes what is gathered, unless that is under way for what was gathered before. */
-  #startCommit(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    if (this.#committing !== undefined || this.#over) return;
-    const batch = this.#batch;
-    this.#batch = newBatch();
-    this.#committing = this.#commit(batch).then(
-      () => {
-        this.#committing = undefined;
-        if (this.#batch.finishing.length > 0 && !this.#over) {
-          this.#timer ??= setTimeout(() => this.#startCommit(), TRANSFER.batchWait);
-        }
-      },
-      (thrown) => {
-        this.#committing = undefined;
-        void this.abort(asTetherError(thrown));
-      },
-    );
-  }
-
-  /** Brings the files of a batch to the disk, gives them their names, and brings those to the disk. */
-  async #commit({ finishing, touched }: Batch): Promise<void> {
-    const files = finishing.flatMap((one) => (one.kind === "file" ? [one.file] : []));
-    const unsynced = await this.#pace.sync(files.map(({ incoming }) => incoming.descriptor));
-    this.#verified.clear();
-    const turn = new Turn();
-    const left: Folder[] = [];
-    let index = 0;
-    try {
-      for (const one of finishing) {
-        if (one.kind === "file") this.#commitFile(one.file, unsynced.get(index++));
-        else this.#finishFolder(one.level, touched, left);
-        if (turn.isOver) {
-          await turn.rest();
-          this.#verified.clear();
-        }
-      }
-      for (const folder of touched) await folder.sync(this.#pace);
-    } finally {
-      for (const folder of left) folder.close();
-    }
-    if (finishing.length > 0) this.#options.report({ taken: this.#files });
-  }
-
-  #commitFile({ incoming, entry, path }: Receiving, unsynced: unknown): void {
-    try {
-      if (unsynced !== undefined) throw unsynced;
-      this.#verify(incoming.folder);
-      incoming.commit();
-      this.#files++;
-      this.#bytes += incoming.size;
-      this.#options.progress.files++;
-    } catch (error) {
-      incoming.forget();
-      this.#fail(entry, entryError("write", path, error));
-    }
-  }
-
-  /** Makes sure that a folder is still where it was, once in each turn of the event loop. */
-  #verify(folder: Folder): void {
-    if (this.#verified.has(folder)) return;
-    folder.verify();
-    this.#verified.add(folder);
-  }
-
-  #finishFolder({ folder, facts, path, isTarget }: Level, touched: Set<Folder>, left: Folder[]): void {
-    if (!isTarget) left.push(folder);
-    try {
-      const seconds = facts.modified / 1000;
-      utimesSync(folder.self, seconds, seconds);
-      if (process.platform !== "win32") chmodSync(folder.self, facts.mode);
-      touched.add(folder);
-    } catch (error) {
-      // What is in it is there; only its time or mode is not as it was.
-      this.#options.onNote(entryError("set the mode and time of", path, error).message);
-    }
+  /** Takes nothing more until there is room for it among what waits for its name. */
+  #paced(full: Promise<void> | undefined): void {
+    if (full !== undefined) this.#wait(full, () => this.#commits.start());
   }
 
   #finish(): void {
@@ -530,25 +414,25 @@ export class Receiver {
     if (this.#levels.length > 0 || this.#ignoredLevels > 0 || !this.#reader.isBetween) {
       throw new TetherError("invalid", "the transfer ends in the middle");
     }
-    clearTimeout(this.#timer);
-    const commit = async () => {
-      await this.#committing;
-      // Giving up may have come first.
-      if (this.#over) return;
-      this.#over = true;
-      try {
-        await this.#commit(this.#batch);
-        const received = { files: this.#files, bytes: this.#bytes };
-        this.#options.report({ done: received });
-        this.#resolve(received);
-      } catch (thrown) {
-        this.#reject(asTetherError(thrown));
-      } finally {
-        this.#closeFolders();
-      }
-    };
     this.#blocked = true;
-    void commit();
+    void this.#commitAll();
+  }
+
+  async #commitAll(): Promise<void> {
+    await this.#commits.idle();
+    // Giving up may have come first.
+    if (this.#over) return;
+    this.#over = true;
+    try {
+      await this.#commits.finish();
+      const received = this.#commits.committed;
+      this.#options.report({ done: received });
+      this.#resolve(received);
+    } catch (thrown) {
+      this.#reject(asTetherError(thrown));
+    } finally {
+      this.#closeFolders();
+    }
   }
 
   #closeFolders(): void {
@@ -556,8 +440,4 @@ export class Receiver {
     this.#levels.length = 0;
     this.#options.target.folder.close();
   }
-}
-
-function newBatch(): Batch {
-  return { finishing: [], touched: new Set(), bytes: 0 };
 }
