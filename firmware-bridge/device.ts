@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { asTetherError, TetherError } from "../protocol/errors.ts";
 import { SERIAL } from "../protocol/limits.ts";
-import type { Driver, DriverCommand } from "./drivers/driver.ts";
+import type { Driver, DriverCommand, ReadingDeclaration } from "./drivers/driver.ts";
 import { createDriver } from "./drivers/index.ts";
 import { Listeners } from "./listeners.ts";
 import { createPort, type Port } from "./port.ts";
@@ -49,15 +49,16 @@ export interface DeviceOptions {
 export class Device {
   readonly name: string;
   readonly driver: string;
-  /** What it can be asked; each fails at once with the state's error while the device is not ready. */
-  readonly commands: readonly DriverCommand[];
   readonly #log: DeviceLog;
   readonly #now: () => number;
   readonly #port: Port;
   readonly #driver: Driver;
-  readonly #readings: Map<string, Reading>;
+  readonly #declared: readonly ReadingDeclaration[];
+  #commands: readonly DriverCommand[] = [];
+  #readings = new Map<string, Reading>();
   readonly #conditionListeners: Listeners<DeviceCondition>;
   readonly #readingListeners: Listeners<Reading>;
+  readonly #descriptionListeners: Listeners<void>;
   /** Readings of which the log has said that they fail. */
   readonly #failing = new Set<string>();
   #condition: DeviceCondition = { state: "opening", reason: "not opened yet" };
@@ -74,19 +75,18 @@ export class Device {
     this.#driver = createDriver(profile, {
       value: (name, value) => this.#update(name, { value, time: this.#now() }),
       failed: (name, error) => this.#update(name, { error }),
-    });
-    this.commands = this.#driver.commands.map((command) => ({
-      ...command,
-      run: async (args, signal) => {
-        this.#requireReady();
-        return await command.run(args, signal);
+      redescribed: () => {
+        this.#describe();
+        this.#descriptionListeners.emit();
       },
-    }));
-    this.#readings = declaredReadings(profile);
+    });
+    this.#declared = declaredReadings(profile);
+    this.#describe();
     const report = (thrown: unknown) =>
       this.#log.warn("device-listener", "a listener failed", { device: this.name, error: String(thrown) });
     this.#conditionListeners = new Listeners(report);
     this.#readingListeners = new Listeners(report);
+    this.#descriptionListeners = new Listeners(report);
   }
 
   get state(): DeviceState {
@@ -103,7 +103,12 @@ export class Device {
     return this.#path;
   }
 
-  /** Every declared reading as it stands, in the profile's order. */
+  /** What it can be asked; each fails at once with the state's error while the device is not ready. */
+  get commands(): readonly DriverCommand[] {
+    return this.#commands;
+  }
+
+  /** Every reading as it stands: those of the profile in its order, then the driver's own. */
   get readings(): readonly Reading[] {
     return [...this.#readings.values()];
   }
@@ -116,6 +121,11 @@ export class Device {
   /** Hears of every value of a reading, the same one again too, and of failures; what it gives ends that. */
   onReading(listener: (reading: Reading) => void): () => void {
     return this.#readingListeners.add(listener);
+  }
+
+  /** Hears when `commands` or `readings` are others than before; what it gives ends that. */
+  onDescription(listener: () => void): () => void {
+    return this.#descriptionListeners.add(listener);
   }
 
   /**
@@ -234,8 +244,24 @@ export class Device {
     throw new TetherError(code, `device ${this.name} is ${state}: ${reason}`);
   }
 
+  #describe(): void {
+    this.#commands = this.#driver.commands.map((command) => ({
+      ...command,
+      run: async (args, signal, surroundings) => {
+        this.#requireReady();
+        return await command.run(args, signal, surroundings);
+      },
+    }));
+    const declared = [...this.#declared, ...(this.#driver.readings ?? [])];
+    this.#readings = new Map(
+      declared.map((reading) => [reading.name, { ...this.#readings.get(reading.name), ...reading }]),
+    );
+  }
+
   #update(name: string, change: Pick<Reading, "value" | "time" | "error">): void {
-    const { error: _old, ...known } = this.#readings.get(name) ?? { name, type: "string" };
+    const before = this.#readings.get(name);
+    if (before === undefined) return;
+    const { error: _old, ...known } = before;
     const reading = { ...known, ...change };
     this.#readings.set(name, reading);
     this.#reportFailing(name, change.error);
@@ -257,18 +283,16 @@ export class Device {
   }
 }
 
-function declaredReadings(profile: DeviceProfile): Map<string, Reading> {
-  const readings = Object.entries(profile.readings).map(([name, { source, type, unit, deviceClass }]) => {
+function declaredReadings(profile: DeviceProfile): ReadingDeclaration[] {
+  return Object.entries(profile.readings).map(([name, { source, type, unit, deviceClass }]) => {
     const command = source.kind === "poll" ? profile.commands[source.command] : undefined;
     const field = source.kind === "poll" ? source.field : undefined;
     const polledType = field === undefined ? command?.type : command?.fields?.[field];
-    const reading: Reading = {
+    return {
       name,
       type: type ?? polledType ?? "string",
       ...(unit === undefined ? {} : { unit }),
       ...(deviceClass === undefined ? {} : { deviceClass }),
     };
-    return [name, reading] as const;
   });
-  return new Map(readings);
 }

@@ -66,6 +66,11 @@ function checkSerial(
   }
 }
 
+/** The keys that only some drivers have, by driver. */
+const DRIVER_KEYS: { readonly [driver: string]: readonly string[] } = {
+  line: ["line", "commands", "readings"],
+};
+
 function checkDriver(device: DeviceDraft, path: string, reading: Reading, known: Known): void {
   const { driver } = device;
   if (!known.drivers.includes(driver)) {
@@ -74,11 +79,12 @@ function checkDriver(device: DeviceDraft, path: string, reading: Reading, known:
       `is ${quoted(driver)}, not in this version, allowed: ${known.drivers.join(" ")}`,
     );
   }
-  const foreign = driver === "raw" ? ["line", "commands", "readings"] : driver === "line" ? [] : ["line"];
-  for (const key of foreign) {
-    if (reading.has(`${path}.${key}`)) {
-      reading.mistake(`${path}.${key}`, `does not go with driver ${driver}, allowed: driver line`, "key");
-    }
+  const own = DRIVER_KEYS[driver] ?? [];
+  for (const key of new Set(Object.values(DRIVER_KEYS).flat())) {
+    if (own.includes(key) || !reading.has(`${path}.${key}`)) continue;
+    const owners = Object.keys(DRIVER_KEYS).filter((name) => DRIVER_KEYS[name]?.includes(key));
+    const says = `does not go with driver ${driver}, allowed: driver ${owners.join(" ")}`;
+    reading.mistake(`${path}.${key}`, says, "key");
   }
 }
 

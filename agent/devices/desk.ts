@@ -9,6 +9,8 @@ import { deskProcedures } from "./procedures.ts";
 interface Place {
   readonly profile: DeviceProfile;
   readonly device: Device;
+  /** Names of the procedures that the registry has of it. */
+  offered: readonly string[];
 }
 
 /** Holds the declared devices and offers their commands as procedures `devices.DEVICE.COMMAND`. */
@@ -127,9 +129,10 @@ export class DeviceDesk {
   #create(profile: DeviceProfile): Place | undefined {
     try {
       const device = new Device(profile, { log: this.#log, now: Date.now });
-      for (const command of commandProcedures(device)) this.#registry.add(command);
-      this.#listen(device);
-      return { profile, device };
+      const place: Place = { profile, device, offered: [] };
+      this.#offer(place);
+      this.#listen(place);
+      return place;
     } catch (error) {
       this.#log.error("device-refused", `device ${profile.name}: ${asTetherError(error).message}`, {
         device: profile.name,
@@ -138,8 +141,27 @@ export class DeviceDesk {
     }
   }
 
+  /** Puts the device's commands, as they are now, in the place of those that were offered before. */
+  #offer(place: Place): void {
+    this.#withdraw(place);
+    const procedures = commandProcedures(place.device);
+    for (const procedure of procedures) this.#registry.add(procedure);
+    place.offered = procedures.map(({ name }) => name);
+  }
+
+  #withdraw(place: Place): void {
+    for (const name of place.offered) this.#registry.remove(name);
+    place.offered = [];
+  }
+
   /** The device keeps these listeners for its life: both end together. */
-  #listen(device: Device): void {
+  #listen(place: Place): void {
+    const { device } = place;
+    device.onDescription(() => {
+      if (this.#places.get(device.name) !== place) return; // it is being closed
+      this.#offer(place);
+      this.#declaredListeners.emit({ added: [device.name], removed: [device.name] });
+    });
     device.onState(({ state, reason }) =>
       this.#stateListeners.emit({ device: device.name, state, reason, time: isoTime(Date.now()) }),
     );
@@ -149,9 +171,9 @@ export class DeviceDesk {
     });
   }
 
-  async #remove({ device }: Place): Promise<void> {
-    for (const { name } of device.commands) this.#registry.remove(procedureName(device, name));
-    await device.stop();
+  async #remove(place: Place): Promise<void> {
+    this.#withdraw(place);
+    await place.device.stop();
   }
 }
 
@@ -163,13 +185,9 @@ function isoTime(milliseconds: number): string {
   return new Date(milliseconds).toISOString();
 }
 
-function procedureName(device: Device, command: string): string {
-  return `devices.${device.name}.${command}`;
-}
-
 function commandProcedures(device: Device): Procedure[] {
   return device.commands.map((command) => ({
-    name: procedureName(device, command.name),
+    name: `devices.${device.name}.${command.name}`,
     summary: command.summary,
     parameters: command.parameters as { readonly [name: string]: JsonObject },
     result: command.result as JsonObject,

@@ -1,6 +1,35 @@
 import type { TetherError } from "../../protocol/errors.ts";
-import type { DeviceProfile } from "../profile.ts";
+import type { DeviceProfile, ValueSchema } from "../profile.ts";
 import type { DeviceResult, DeviceValue, JsonSchema } from "../value.ts";
+
+/** A file under the agent's folder, open for reading. */
+export interface SourceFile {
+  readonly size: number;
+  /** Its bytes in order, each piece valid until the next is asked for; ends it and closes it. */
+  pieces(): AsyncIterable<Uint8Array>;
+  close(): Promise<void>;
+}
+
+/** The agent's files, as far as commands may use them: paths are those that `tether ls` shows. */
+export interface CommandFiles {
+  /** Throws TetherError `not-found`, `forbidden`, `invalid` for what is no file. */
+  open(path: string): Promise<SourceFile>;
+  /** Writes a file whole, or leaves the old one; throws TetherError `quota`, `forbidden`, `not-found`. */
+  save(path: string, bytes: Uint8Array): Promise<void>;
+}
+
+/** What a command has around it when somebody calls it; a poll has nothing. */
+export interface CommandSurroundings {
+  /** Who called, as a message names them. */
+  readonly caller: string;
+  /** Says how far it is; `total` where it is known. */
+  readonly progress: (progress: {
+    readonly done: number;
+    readonly total?: number;
+    readonly note?: string;
+  }) => void;
+  readonly files: CommandFiles;
+}
 
 /** One command of a device, ready to be offered as a procedure. */
 export interface DriverCommand {
@@ -11,7 +40,11 @@ export interface DriverCommand {
   readonly parameters: { readonly [name: string]: JsonSchema };
   readonly result: JsonSchema;
   /** Runs it on the attached link; the signal's reason is thrown when it aborts. */
-  run(args: { readonly [name: string]: unknown }, signal: AbortSignal): Promise<DeviceResult>;
+  run(
+    args: { readonly [name: string]: unknown },
+    signal: AbortSignal,
+    surroundings?: CommandSurroundings,
+  ): Promise<DeviceResult>;
 }
 
 /** What a driver may do on its link. */
@@ -19,12 +52,22 @@ export interface DriverPort {
   write(bytes: Uint8Array): Promise<void>;
 }
 
+/** A reading that the driver itself has, beside those of the profile's `readings`. */
+export interface ReadingDeclaration {
+  readonly name: string;
+  readonly type: ValueSchema["type"];
+  readonly unit?: string;
+  readonly deviceClass?: string;
+}
+
 /** Where a driver's readings go. */
 export interface ReadingSink {
-  /** A reading of the profile has this value now. */
+  /** A reading has this value now. */
   value(name: string, value: DeviceValue): void;
-  /** A reading of the profile could not be had. */
+  /** A reading could not be had. */
   failed(name: string, error: TetherError): void;
+  /** The driver's `commands` or `readings` are others than before: a board that describes itself has spoken. */
+  redescribed(): void;
 }
 
 /**
@@ -32,7 +75,10 @@ export interface ReadingSink {
  * at a time: `attach`, any number of `received`, `detach`.
  */
 export interface Driver {
+  /** May change while it lives; {@link ReadingSink.redescribed} tells. */
   readonly commands: readonly DriverCommand[];
+  /** Readings of the driver itself; absent: none. May change as `commands` may. */
+  readonly readings?: readonly ReadingDeclaration[];
   attach(port: DriverPort): void;
   /**
    * Sends one line and gives the line that answers it, in its turn among the commands.

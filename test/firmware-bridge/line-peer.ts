@@ -19,6 +19,7 @@ export function attach(profile: DeviceProfile, answers: Answers) {
   const driver = createDriver(profile, {
     value: (name, value) => values.push([name, value]),
     failed: (name, error) => failures.push([name, error]),
+    redescribed: () => {},
   });
   driver.attach({
     async write(bytes) {
