@@ -246,7 +246,7 @@ const MISTAKES: readonly [what: string, profile: DeviceProfile, message: RegExp]
 
 for (const [what, profile, message] of MISTAKES) {
   test(`line driver: ${what} is a mistake in the configuration`, () => {
-    const sink = { value() {}, failed() {} };
+    const sink = { value() {}, failed() {}, redescribed() {} };
     assert.throws(() => createDriver(profile, sink), { code: "invalid", message });
   });
 }
