@@ -12,7 +12,7 @@ import { Pool, type PoolSettings, UserProcedures } from "./compute/index.ts";
 import { type Configuration, type Known, loadConfiguration, needsRestart } from "./config/index.ts";
 import { type OwnerActs, ownerProcedures } from "./control/procedures.ts";
 import { ControlServer } from "./control/server.ts";
-import { DeviceDesk } from "./devices/index.ts";
+import { commandFiles, DeviceDesk } from "./devices/index.ts";
 import { Discovery } from "./discovery/index.ts";
 import { Files } from "./files/index.ts";
 import { Gateways } from "./gateways/index.ts";
@@ -156,7 +156,7 @@ export class Agent {
     this.#undo.push(() => jobs.stop());
     for (const procedure of jobsProcedures(jobs)) registry.add(procedure);
 
-    const desk = new DeviceDesk({ registry, log });
+    const desk = new DeviceDesk({ registry, log, files: commandFiles(files) });
     desk.start();
     this.#undo.push(() => desk.stop());
 

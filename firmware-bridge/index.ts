@@ -1,4 +1,5 @@
 export { Device, type DeviceState, type Reading } from "./device.ts";
+export type { CommandFiles, CommandSurroundings, SourceFile } from "./drivers/driver.ts";
 export { DRIVERS } from "./drivers/index.ts";
 export { listPorts, type PortFacts } from "./link/ports.ts";
 export { Listeners } from "./listeners.ts";

@@ -240,6 +240,8 @@ export const FILES = {
   depth: 128,
   /** Entries of a folder in one answer. */
   listed: 10_000,
+  /** Bytes of the quota that a growing file holds in advance. */
+  room: MiB,
 } as const;
 
 /** One transfer of files. */
@@ -531,8 +533,6 @@ export const FTP = {
   passwordFile: 64 * KiB,
   /** Bytes of a file that are read, and of a listing that are sent, at once. */
   piece: 256 * KiB,
-  /** Bytes of the quota that a growing file holds in advance. */
-  room: MiB,
   /** Broken uploads that may still be gone on with, and the milliseconds that each is kept. */
   brokenUploads: 16,
   brokenUploadMemory: 3_600_000,

@@ -1,10 +1,11 @@
 import { isDeepStrictEqual } from "node:util";
-import { Device, type DeviceProfile, Listeners } from "../../firmware-bridge/index.ts";
+import { type CommandFiles, Device, type DeviceProfile, Listeners } from "../../firmware-bridge/index.ts";
 import { asTetherError, type JsonObject, type JsonValue } from "../../protocol/index.ts";
 import type { Log } from "../log.ts";
 import type { Procedure, Registry } from "../procedures/index.ts";
 import type { DeclaredEvent, DeviceDescription, DeviceFacts, ReadingEvent, StateEvent } from "./facts.ts";
 import { deskProcedures } from "./procedures.ts";
+import { surroundingsOf } from "./surroundings.ts";
 
 interface Place {
   readonly profile: DeviceProfile;
@@ -17,15 +18,17 @@ interface Place {
 export class DeviceDesk {
   readonly #registry: Registry;
   readonly #log: Log;
+  readonly #files: CommandFiles;
   readonly #places = new Map<string, Place>();
   #offered: Procedure[] = [];
   readonly #readingListeners: Listeners<ReadingEvent>;
   readonly #stateListeners: Listeners<StateEvent>;
   readonly #declaredListeners: Listeners<DeclaredEvent>;
 
-  constructor(options: { readonly registry: Registry; readonly log: Log }) {
+  constructor(options: { readonly registry: Registry; readonly log: Log; readonly files: CommandFiles }) {
     this.#registry = options.registry;
     this.#log = options.log;
+    this.#files = options.files;
     const report = (thrown: unknown) =>
       this.#log.error(
         "device-listener",
@@ -144,7 +147,7 @@ export class DeviceDesk {
   /** Puts the device's commands, as they are now, in the place of those that were offered before. */
   #offer(place: Place): void {
     this.#withdraw(place);
-    const procedures = commandProcedures(place.device);
+    const procedures = commandProcedures(place.device, this.#files);
     for (const procedure of procedures) this.#registry.add(procedure);
     place.offered = procedures.map(({ name }) => name);
   }
@@ -185,7 +188,7 @@ function isoTime(milliseconds: number): string {
   return new Date(milliseconds).toISOString();
 }
 
-function commandProcedures(device: Device): Procedure[] {
+function commandProcedures(device: Device, files: CommandFiles): Procedure[] {
   return device.commands.map((command) => ({
     name: `devices.${device.name}.${command.name}`,
     summary: command.summary,
@@ -193,6 +196,7 @@ function commandProcedures(device: Device): Procedure[] {
     result: command.result as JsonObject,
     role: "operator",
     retryable: false,
-    run: (args, { signal }): Promise<JsonValue> => command.run(args, signal),
+    run: (args, context): Promise<JsonValue> =>
+      command.run(args, context.signal, surroundingsOf(context, files)),
   }));
 }

@@ -1,3 +1,4 @@
+export { commandFiles } from "./command-files.ts";
 export { DeviceDesk } from "./desk.ts";
 export type {
   DeclaredEvent,

@@ -13,6 +13,7 @@ import type { DeviceProfile } from "../../firmware-bridge/index.ts";
 import type { Owner } from "../agent-process.ts";
 import { benchProfile } from "../firmware-bridge/bench-profile.ts";
 import { until } from "../firmware-bridge/until.ts";
+import { NO_FILES } from "./no-files.ts";
 
 function createDesk(owner: Owner) {
   const lines: { event: string; [fact: string]: unknown }[] = [];
@@ -23,7 +24,7 @@ function createDesk(owner: Owner) {
     },
   });
   const registry = new Registry();
-  const desk = new DeviceDesk({ registry, log: new Log(target, { readable: false }) });
+  const desk = new DeviceDesk({ registry, log: new Log(target, { readable: false }), files: NO_FILES });
   desk.start();
   owner.after(() => desk.stop());
   return { desk, registry, lines };

@@ -1,5 +1,5 @@
 import { FTP } from "../../../protocol/index.ts";
-import type { Upload } from "./upload.ts";
+import type { Upload } from "../../files/index.ts";
 
 /**
  * Uploads whose connection broke, kept for a while so that the same user at the same address can go on with

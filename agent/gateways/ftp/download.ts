@@ -1,39 +1,24 @@
-import { closeSync, constants, fstatSync, openSync, read } from "node:fs";
-import { FTP, TetherError } from "../../../protocol/index.ts";
-import type { Files } from "../../files/index.ts";
+import { FTP } from "../../../protocol/index.ts";
+import { type Files, OpenedFile } from "../../files/index.ts";
 import type { Outgoing } from "./outgoing.ts";
 import type { Conversion } from "./text-type.ts";
 
-const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-
 /** A file that a client reads. */
 export class Download {
-  /** Bytes when it was opened. */
-  readonly size: number;
-  readonly #descriptor: number;
+  readonly #file: OpenedFile;
 
-  private constructor(descriptor: number) {
-    this.#descriptor = descriptor;
-    const facts = fstatSync(descriptor);
-    if (!facts.isFile()) throw new TetherError("invalid", "it is not a file");
-    this.size = facts.size;
+  private constructor(file: OpenedFile) {
+    this.#file = file;
   }
 
-  /** Opens a file, following links within the root. Throws what stands in the way. */
+  /** Opens a file. Throws as {@link OpenedFile.open}. */
   static open(files: Files, path: string): Download {
-    const { folder, name } = files.source(path).open();
-    try {
-      if (name === "") throw new TetherError("invalid", "it is a folder");
-      const descriptor = openSync(folder.path(name), READ_FLAGS);
-      try {
-        return new Download(descriptor);
-      } catch (error) {
-        closeSync(descriptor);
-        throw error;
-      }
-    } finally {
-      folder.close();
-    }
+    return new Download(OpenedFile.open(files, path));
+  }
+
+  /** Bytes when it was opened. */
+  get size(): number {
+    return this.#file.size;
   }
 
   /** Sends what stands from byte `from` on; reads the next piece while one is being sent. */
@@ -57,16 +42,11 @@ export class Download {
   }
 
   close(): void {
-    closeSync(this.#descriptor);
+    this.#file.close();
   }
 
   #read(buffer: Buffer, position: number): Promise<number> {
-    const reading = new Promise<number>((resolve, reject) => {
-      read(this.#descriptor, buffer, 0, buffer.length, position, (error, count) => {
-        if (error === null) resolve(count);
-        else reject(error);
-      });
-    });
+    const reading = this.#file.read(buffer, position);
     // Whoever waits for it is told; if nobody will, its failure is nobody's concern.
     reading.catch(() => undefined);
     return reading;

@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
+import type { Upload } from "../../files/index.ts";
 import { failureOf } from "./outgoing.ts";
 import type { Conversion } from "./text-type.ts";
-import type { Upload } from "./upload.ts";
 
 /**
  * Takes what a client sends until it ends its side, no faster than the disk does.

@@ -1,11 +1,11 @@
 import { posix } from "node:path";
 import { asTetherError, TetherError } from "../../../protocol/index.ts";
 import { entryError } from "../../../transfer/index.ts";
+import { Upload, type UploadPlace } from "../../files/index.ts";
 import type { Client } from "./client.ts";
 import { receive } from "./incoming.ts";
 import { AS_IT_IS, FromNetworkLines } from "./text-type.ts";
 import { transfer } from "./transfer.ts";
-import { Upload, type UploadPlace } from "./upload.ts";
 
 /** Whose broken upload of a name it is; undefined for what can be no file's name. */
 export function brokenUploadKey(client: Client, path: string): string | undefined {

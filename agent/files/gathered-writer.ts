@@ -1,5 +1,5 @@
 import { writev } from "node:fs";
-import { TRANSFER } from "../../../protocol/index.ts";
+import { TRANSFER } from "../../protocol/index.ts";
 
 /** Pieces of one write: Linux's IOV_MAX. Many small ones hold far more memory than their bytes. */
 const PIECES = 1_024;

@@ -10,9 +10,9 @@ import {
   unlinkSync,
 } from "node:fs";
 import { copyFile } from "node:fs/promises";
-import { FTP, TetherError } from "../../../protocol/index.ts";
-import { checkName, type Folder, type HeldRoom, syncDescriptor } from "../../../transfer/index.ts";
-import type { Files } from "../../files/index.ts";
+import { FILES, TetherError } from "../../protocol/index.ts";
+import { checkName, type Folder, type HeldRoom, syncDescriptor } from "../../transfer/index.ts";
+import type { Files } from "./files.ts";
 import { GatheredWriter } from "./gathered-writer.ts";
 
 const CREATE_FLAGS = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
@@ -194,7 +194,7 @@ export class Upload {
     if (size <= this.#roomFor) return;
     const { room } = this.#files;
     const least = size - this.#roomFor;
-    let step = Math.max(least, FTP.room);
+    let step = Math.max(least, FILES.room);
     try {
       this.#rooms.push(room.hold(this.folder, step, 0));
     } catch {
