@@ -50,6 +50,12 @@ export interface CallSink {
   onYield?(value: JsonValue, bytes: number): void | Promise<void>;
 }
 
+/** Looks on while a call is answered. */
+export interface CallWatch {
+  onProgress?(progress: CallProgress): void;
+  onYield?(value: JsonValue): void;
+}
+
 /** An open connection to one paired agent. */
 export class Client {
   /** What this controller calls the agent. */
@@ -79,12 +85,17 @@ export class Client {
 
   /**
    * Calls a procedure; `params` by position or by name. Integers beyond 2^53 are bigint, both ways. Gives an array
-   * where the procedure yields many results.
+   * where the procedure yields many results; `watch` is told of what comes before.
    *
    * @throws TetherError as the agent gave it, `timeout` or `cancelled` as asked for here, `unreachable` when the
    * connection ends before the result
    */
-  call(method: string, params?: JsonValue[] | JsonObject, options: WaitOptions = {}): Promise<JsonValue> {
+  call(
+    method: string,
+    params?: JsonValue[] | JsonObject,
+    options: WaitOptions = {},
+    watch: CallWatch = {},
+  ): Promise<JsonValue> {
     const values: JsonValue[] = [];
     let sum = 0;
     const onYield = (value: JsonValue, bytes: number) => {
@@ -93,8 +104,10 @@ export class Client {
         throw new TetherError("limit", `the results of ${method} have more than ${CALLS.resultBytes} bytes`);
       }
       values.push(value);
+      watch.onYield?.(value);
     };
-    return this.callStreaming(method, params, { onYield }, options).then((result) =>
+    const onProgress = (progress: CallProgress) => watch.onProgress?.(progress);
+    return this.callStreaming(method, params, { onYield, onProgress }, options).then((result) =>
       result === undefined ? values : result,
     );
   }

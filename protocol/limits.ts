@@ -126,6 +126,30 @@ export const STATE = {
   lockWait: 5_000,
 } as const;
 
+/** One command on several agents. */
+export const FAN_OUT = {
+  /** Agents worked on at the same time; each costs this side a connection and its handshake. */
+  atOnce: 32,
+  /** Bytes of input that are kept to be given to every one of them. */
+  input: 8 * MiB,
+  /** Bytes of an unfinished line that wait for its end, for each output of each agent; then it is broken. */
+  line: 64 * KiB,
+  /** Bytes of a file of rows, and its rows. */
+  rowsBytes: 256 * MiB,
+  rows: 1_000_000,
+  /** Rows under way with one agent, however many processes it says that it has. */
+  rowsPerAgent: 64,
+  /** Rows that may be answered before their turn to be printed has come. */
+  rowsAhead: 10_000,
+  /** Agents that may be lost over one row before it is given up: it may be what ends them. */
+  triesPerRow: 3,
+  /** Milliseconds between the first two tries to reach an agent that was lost, and the longest such pause. */
+  firstPause: 250,
+  longestPause: 4_000,
+  /** Milliseconds for which they are all tried again once the last one was lost. */
+  patience: 15_000,
+} as const;
+
 /** The agent's log. */
 export const LOG = {
   /** Lines kept in memory for `tether logs`. */

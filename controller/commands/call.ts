@@ -13,9 +13,14 @@ import {
 import { argumentValue } from "../arguments.ts";
 import type { Client, Outcome, WaitOptions } from "../client.ts";
 import type { CommandContext } from "../command-context.ts";
+import type { AgentReport } from "../fan-out/agent-work.ts";
 import { onAgents } from "../on-agents.ts";
-import { CallBar } from "../render/call-bar.ts";
+import { CallBar, callLine } from "../render/call-bar.ts";
 import { valueText } from "../render/value.ts";
+
+/** Characters of a report of progress, and of a result among many, that stand in the table of agents. */
+const PROGRESS_WIDTH = 60;
+const LAST_LINE = 200;
 
 /** `tether call`: one procedure, or a batch of them. */
 export async function run(context: CommandContext): Promise<number> {
@@ -37,8 +42,10 @@ export async function run(context: CommandContext): Promise<number> {
   const params = words.map(argumentValue);
   return onAgents(context, {
     // Of several agents, the results of one must not stand among those of another.
-    work: (client, alone) =>
-      alone ? callAlone(client, procedure, params, wait, context) : client.call(procedure, params, wait),
+    work: (client, alone, report) =>
+      alone
+        ? callAlone(client, procedure, params, wait, context)
+        : callAmong(client, procedure, params, wait, report),
     render: valueText,
   });
 }
@@ -70,6 +77,20 @@ async function callAlone(
   } finally {
     bar.clear();
   }
+}
+
+/** Calls one of several agents: what comes before the result is told to whoever looks on. */
+function callAmong(
+  client: Client,
+  procedure: string,
+  params: JsonValue[],
+  wait: WaitOptions,
+  report: AgentReport,
+): Promise<JsonValue> {
+  return client.call(procedure, params, wait, {
+    onProgress: (progress) => report.progress(callLine(progress, PROGRESS_WIDTH)),
+    onYield: (value) => report.line(writeJson(value).slice(0, LAST_LINE)),
+  });
 }
 
 function runBatch(calls: readonly RpcCall[], wait: WaitOptions, context: CommandContext): Promise<number> {

@@ -1,6 +1,6 @@
 import { type JsonObject, TetherError, writeJson } from "../../protocol/index.ts";
 import type { CommandContext } from "../command-context.ts";
-import { onAgents } from "../on-agents.ts";
+import { onAgents, oneAgent } from "../on-agents.ts";
 import { commandOf } from "../programs/command.ts";
 import { runOnAgent } from "../programs/run-on-agent.ts";
 import { lendTerminal } from "../programs/terminal.ts";
@@ -21,6 +21,7 @@ export async function run(context: CommandContext): Promise<number> {
   }
   if (!options.has("terminal")) return runOnAgent(context, request);
   if (context.json) throw new TetherError("usage", "what a terminal shows is no JSON document");
+  oneAgent(context);
   const terminal = lendTerminal(process.stdin, process.stdout);
   try {
     return await runOnAgent(context, { ...request, terminal: terminal.request }, terminal);

@@ -13,11 +13,13 @@ export async function run(context: CommandContext): Promise<number> {
   const count = wholeNumber(context.options.get("count") ?? "4", "-c", 1, 1_000_000);
   const { signal } = context;
   return onAgents(context, {
-    async work(client) {
+    async work(client, _alone, report) {
       const times: number[] = [];
       for (let sent = 0; sent < count; sent++) {
         if (sent > 0) await wait(INTERVAL, undefined, { signal }).catch(() => signal.throwIfAborted());
         times.push(round(await client.ping({ signal })));
+        report.progress(`${sent + 1} of ${count}`);
+        report.line(`${times.at(-1)} ms`);
       }
       const sum = times.reduce((total, time) => total + time, 0);
       return {

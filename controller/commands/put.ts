@@ -4,11 +4,12 @@ import { expectArguments } from "../arguments.ts";
 import type { CommandContext } from "../command-context.ts";
 import { connect } from "../connect.ts";
 import { contextFor } from "../files/command.ts";
-import { putFiles, withReconnect } from "../files/index.ts";
+import { type PutOptions, putFiles, withReconnect } from "../files/index.ts";
+import { outcomeJson, throwFailures } from "../files/outcome.ts";
 import { printOutcome } from "../files/print-outcome.ts";
-import { oneAgent } from "../on-agents.ts";
+import { onEach, oneAgent, severalAgents } from "../on-agents.ts";
 import { parseRemotePath } from "../remote-path.ts";
-import { showProgress } from "../render/progress.ts";
+import { progressLine, Rate, showProgress } from "../render/progress.ts";
 
 /** `tether put`: files to an agent. */
 export async function run(given: CommandContext): Promise<number> {
@@ -28,11 +29,13 @@ export async function run(given: CommandContext): Promise<number> {
   }
   const context = contextFor([target], given);
   const { folder, signal, stderr, options } = context;
+  const recursive = options.has("recursive");
+  const names = severalAgents(context);
+  if (names !== undefined) return putToSeveral(names, context, { sources, target: target.path, recursive });
   const agent = oneAgent(context);
   const progress = new Progress();
   const hide = showProgress(stderr, progress);
   try {
-    const recursive = options.has("recursive");
     const request = { sources, target: target.path, recursive, progress, signal };
     const attempts = { connect: () => connect(agent, { folder, signal }), progress, signal };
     const outcome = await withReconnect(attempts, (client) => putFiles(client, request));
@@ -41,4 +44,37 @@ export async function run(given: CommandContext): Promise<number> {
   } finally {
     hide();
   }
+}
+
+/** Characters of how far it is, in the table of agents. */
+const PROGRESS_WIDTH = 60;
+
+/** The same files to each of several agents. */
+function putToSeveral(
+  names: readonly string[],
+  context: CommandContext,
+  what: Pick<PutOptions, "sources" | "target" | "recursive">,
+): Promise<number> {
+  const { folder, signal } = context;
+  return onEach(names, context, {
+    async work(name, report, place) {
+      const progress = new Progress();
+      const rate = new Rate();
+      report.progress(() => {
+        rate.note(progress.bytes, performance.now());
+        return progress.name === "" ? "" : progressLine(progress, rate.perSecond, PROGRESS_WIDTH);
+      });
+      const attempts = { connect: () => connect(name, { folder, signal }), progress, signal };
+      const outcome = await withReconnect(attempts, (client) =>
+        putFiles(client, { ...what, progress, signal }),
+      );
+      for (const note of outcome.notes) place.complain(note);
+      if (!context.json && outcome.failures.length > 1) {
+        for (const { message } of outcome.failures) place.complain(message);
+      }
+      throwFailures(outcome);
+      return outcomeJson(outcome);
+    },
+    render: () => "",
+  });
 }

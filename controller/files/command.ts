@@ -1,3 +1,4 @@
+import { TetherError } from "../../protocol/index.ts";
 import type { CommandContext } from "../command-context.ts";
 import { commonAgent, type RemotePath, toRemotePath } from "../remote-path.ts";
 
@@ -6,6 +7,11 @@ export function contextFor(paths: readonly RemotePath[], context: CommandContext
   const agent = commonAgent(paths);
   if (agent === undefined) return context;
   const { options } = context;
+  if (options.has("all") || options.has("tag")) {
+    throw new TetherError("usage", `the path names the agent ${agent}, and --all or --tag others`, {
+      hint: "write :PATH for the same path on each of them",
+    });
+  }
   return {
     ...context,
     options: {

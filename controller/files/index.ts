@@ -1,5 +1,5 @@
 export { getFiles } from "./get.ts";
 export { type TransferOutcome, throwFailures } from "./outcome.ts";
-export { putFiles } from "./put.ts";
+export { type PutOptions, putFiles } from "./put.ts";
 export { readFiles } from "./read.ts";
 export { withReconnect } from "./reconnect.ts";

@@ -1,9 +1,10 @@
 import { asTetherError, PROGRAMS, type ProgramRequest, writeJson } from "../../protocol/index.ts";
 import type { CommandContext } from "../command-context.ts";
 import { connect } from "../connect.ts";
-import { oneAgent } from "../on-agents.ts";
+import { oneAgent, severalAgents } from "../on-agents.ts";
 import { plain } from "../render/table.ts";
 import { CollectedOutput, ownOutputs } from "./output-file.ts";
+import { programDocument } from "./program-document.ts";
 import { type ProgramEnds, type ProgramOutcome, runProgram } from "./remote-program.ts";
 
 /** What a verb adds to a program's ends. */
@@ -12,7 +13,7 @@ type MoreEnds = Pick<ProgramEnds, "onResize" | "folder">;
 /**
  * Runs a program on the agent that the command line names, with this process's own input and output; gives the
  * program's exit code. With `--json` its output is collected and printed as
- * `{"exitCode", "signal", "stdout", "stderr"}`.
+ * `{"exitCode", "signal", "stdout", "stderr"}`. Several agents run it at the same time.
  */
 export async function runOnAgent(
   context: CommandContext,
@@ -20,6 +21,12 @@ export async function runOnAgent(
   more: MoreEnds = {},
 ): Promise<number> {
   const { folder, signal, stdin } = context;
+  // A terminal is lent to one program.
+  const names = request.terminal === undefined ? severalAgents(context) : undefined;
+  if (names !== undefined) {
+    const { runOnSeveral } = await import("./run-on-several.ts");
+    return runOnSeveral(names, context, request, more.folder);
+  }
   const client = await connect(oneAgent(context), { folder, signal });
   try {
     if (!context.json) {
@@ -31,11 +38,8 @@ export async function runOnAgent(
     const stderr = new CollectedOutput(PROGRAMS.collectedBytes);
     const outcome = await runProgram(client, request, { stdin, stdout, stderr, signal, ...more });
     printNote(outcome, context);
-    const { code: exitCode, signal: ended = null } = outcome;
-    context.stdout.write(
-      `${writeJson({ exitCode, signal: ended, stdout: stdout.text, stderr: stderr.text })}\n`,
-    );
-    return exitCode;
+    context.stdout.write(`${writeJson(programDocument(outcome, stdout, stderr))}\n`);
+    return outcome.code;
   } catch (error) {
     throw asTetherError(error);
   } finally {

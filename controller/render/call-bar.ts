@@ -34,7 +34,7 @@ export class CallBar {
 }
 
 /** One line of fewer than `columns` characters: a bar where the total is known, and what the procedure says. */
-function callLine({ done, total, note }: CallProgress, columns: number): string {
+export function callLine({ done, total, note }: CallProgress, columns: number): string {
   const share = total === undefined || total <= 0 ? undefined : Math.min(1, Math.max(0, done / total));
   const full = Math.floor((share ?? 0) * WIDTH);
   const bar =

@@ -36,11 +36,22 @@ export class LiveBlock {
       process.once("exit", this.#restore);
     }
     // The cursor stands below the block, which takes a line too.
-    const shown = lines.slice(0, Math.max(1, (this.#terminal.rows ?? 24) - 1));
+    const shown = lines.slice(0, Math.max(1, this.rows - 1));
     const back = this.#height > 0 ? `\x1b[${this.#height}A` : "";
     const text = shown.map((line) => `${line}${CLEAR_LINE}\n`).join("");
     this.#terminal.write(`${HOLD}${HIDE_CURSOR}${NO_WRAP}\r${back}${text}${CLEAR_BELOW}${WRAP}${RELEASE}`);
     this.#height = shown.length;
+  }
+
+  /** Rows of the terminal. */
+  get rows(): number {
+    return this.#terminal.rows ?? 24;
+  }
+
+  /** Takes the block away, so that other lines can stand there; the next {@link draw} puts it below them. */
+  clear(): void {
+    if (this.#height > 0) this.#terminal.write(`\r\x1b[${this.#height}A${CLEAR_BELOW}`);
+    this.#height = 0;
   }
 
   /** Leaves the last lines where they are and gives the cursor back. */

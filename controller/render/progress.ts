@@ -56,7 +56,7 @@ export function progressLine(progress: Progress, rate: number, columns: number):
 }
 
 /** Bytes a second, where the last seconds count more than those before. */
-class Rate {
+export class Rate {
   #bytes = 0;
   #at: number | undefined;
   #rate: number | undefined;

@@ -1,0 +1,124 @@
+import { LiveBlock, type Terminal } from "../render/live-block.ts";
+import { plain, table } from "../render/table.ts";
+import type { AgentReport } from "./agent-work.ts";
+
+/** Milliseconds before the table first shows: what is done by then needs none. */
+const DELAY = 300;
+/** Milliseconds between two frames. */
+const FRAME = 100;
+/** Characters of a name, and of a note of progress, that are shown. */
+const NAME_WIDTH = 24;
+const PROGRESS_WIDTH = 60;
+
+/** How the work with one agent stands. */
+export type AgentState = "waiting" | "working" | "lost" | "done" | "failed";
+
+/** What is looked for first where not all rows fit the terminal. */
+const ORDER: readonly AgentState[] = ["working", "lost", "failed", "waiting", "done"];
+
+interface BoardRow {
+  state: AgentState;
+  since: number | undefined;
+  until: number | undefined;
+  progress: string | (() => string);
+  line: string;
+}
+
+/**
+ * How the work with several agents stands, a row each, redrawn in place at the end of a terminal. On anything else
+ * nothing is shown.
+ */
+export class AgentBoard {
+  readonly #block: LiveBlock | undefined;
+  readonly #rows: ReadonlyMap<string, BoardRow>;
+  readonly #title: (() => string) | undefined;
+  readonly #timer: NodeJS.Timeout | undefined;
+  readonly #start = performance.now();
+  #printing = 0;
+
+  /** `title` is shown in the first line, beside how many are done. */
+  constructor(
+    terminal: Terminal & { readonly isTTY?: boolean },
+    names: readonly string[],
+    title?: () => string,
+  ) {
+    this.#title = title;
+    this.#rows = new Map(
+      names.map((name) => [
+        name,
+        { state: "waiting", since: undefined, until: undefined, progress: "", line: "" },
+      ]),
+    );
+    if (terminal.isTTY !== true || process.env.TERM === "dumb") return;
+    this.#block = new LiveBlock(terminal);
+    this.#timer = setInterval(() => this.#draw(), FRAME);
+    this.#timer.unref();
+  }
+
+  /** Notes how the work with an agent stands; its time runs from the first state but `waiting` to the last. */
+  set(name: string, state: AgentState): void {
+    const row = this.#rows.get(name);
+    if (row === undefined) return;
+    row.state = state;
+    if (state === "waiting") return;
+    row.since ??= performance.now();
+    row.until = state === "done" || state === "failed" ? performance.now() : undefined;
+  }
+
+  /** Takes what is to be told of one agent. */
+  report(name: string): AgentReport {
+    const row = this.#rows.get(name);
+    return {
+      progress(text) {
+        if (row) row.progress = text;
+      },
+      line(text) {
+        if (row) row.line = text;
+      },
+    };
+  }
+
+  /** Writes something, for which the table makes room. */
+  async print(write: () => unknown): Promise<void> {
+    this.#block?.clear();
+    this.#printing++;
+    try {
+      await write();
+    } finally {
+      this.#printing--;
+    }
+  }
+
+  /** Takes the table away: the results stand above it. */
+  end(): void {
+    clearInterval(this.#timer);
+    this.#block?.clear();
+    this.#block?.end();
+  }
+
+  #draw(): void {
+    const block = this.#block;
+    if (block === undefined || this.#printing > 0 || performance.now() - this.#start < DELAY) return;
+    const all = [...this.#rows];
+    const room = Math.max(1, block.rows - 3);
+    const sorted =
+      all.length <= room
+        ? all
+        : all.sort(([, a], [, b]) => ORDER.indexOf(a.state) - ORDER.indexOf(b.state)).slice(0, room);
+    const count = (state: AgentState) => all.filter(([, row]) => row.state === state).length;
+    const facts = [`${count("done")} of ${all.length} done`, `${count("failed")} failed`, this.#title?.()];
+    const lines = table(["AGENT", "STATE", "TIME", "PROGRESS", "LAST LINE"], sorted.map(shown)).split("\n");
+    block.draw([facts.filter((fact) => fact !== undefined).join(", "), ...lines]);
+  }
+}
+
+function shown([name, { state, since, until, progress, line }]: readonly [string, BoardRow]): string[] {
+  const time = since === undefined ? "" : `${(((until ?? performance.now()) - since) / 1000).toFixed(1)} s`;
+  const done = until !== undefined ? "" : typeof progress === "string" ? progress : progress();
+  return [cut(name, NAME_WIDTH), state, time, cut(done, PROGRESS_WIDTH), plain(line)];
+}
+
+function cut(text: string, width: number): string {
+  const characters = [...text];
+  return characters.length <= width ? text : `${characters.slice(0, width - 1).join("")}…`;
+}
