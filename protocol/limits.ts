@@ -325,6 +325,26 @@ export const SERIAL = {
   sample: 64,
 } as const;
 
+/** Serial ports over the network: RFC 2217, and bytes as they are. */
+export const COM_PORT = {
+  /** Bytes of one Telnet subnegotiation; a signature is the longest. */
+  subnegotiation: 256,
+  /** Bytes handed to the port that it has not taken yet; those behind them wait here. */
+  writeAhead: 32 * KiB,
+  /** Bytes from a client, and commands, that wait for the port before less is read from it, and until more is again. */
+  waitingBytes: 128 * KiB,
+  waitingCommands: 1_024,
+  resumeBelow: 16 * KiB,
+  /** Bytes from the port kept for a client that does not read; beyond that it loses the oldest. */
+  ring: 256 * KiB,
+  /** Bytes of answers kept for a client that has asked for silence; beyond that it is disconnected. */
+  heldAnswers: 16 * KiB,
+  /** Milliseconds of the break that Telnet's own command stands for. */
+  breakTime: 250,
+  /** Milliseconds between two looks at the port's input lines, for a client that wants to hear of them. */
+  lineInterval: 100,
+} as const;
+
 /** Watching devices. */
 export const WATCH = {
   /** Changes kept for a watcher that is too slow for them; beyond that it loses the oldest. */
