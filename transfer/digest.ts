@@ -6,6 +6,13 @@ export const DIGEST_KEY_BYTES = 32;
 export const DIGEST_BYTES = 16;
 
 /**
+ * What a digest may be of: an entry by its number, parts of files (all under one nonce, as they are compared with
+ * each other), or a file that is made from an old one, by the number of that.
+ */
+const DIGEST_SUBJECTS = ["entry", "part", "basis"] as const;
+export type DigestSubject = (typeof DIGEST_SUBJECTS)[number];
+
+/**
  * The digest of one file's content: Poly1305 (RFC 8439 §2.5) under a one-time key, which is that of
  * ChaCha20-Poly1305 with the transfer's key and the entry's number as nonce (§2.6); the content is its
  * associated data, so nothing is encrypted.
@@ -16,10 +23,11 @@ export const DIGEST_BYTES = 16;
 export class ContentDigest {
   readonly #cipher: CipherGCM;
 
-  /** `entry` is the number of the file in its transfer. */
-  constructor(key: Buffer, entry: number) {
+  /** `number` is that of the file in its transfer, or of what else `what` says. */
+  constructor(key: Buffer, number: number, what: DigestSubject = "entry") {
     const nonce = Buffer.alloc(12);
-    nonce.writeUInt32BE(entry, 8);
+    nonce.writeUInt32BE(DIGEST_SUBJECTS.indexOf(what), 4);
+    nonce.writeUInt32BE(number, 8);
     // Node types the cipher by its name only for literals it knows; both have the methods of an AEAD.
     this.#cipher = createCipheriv("chacha20-poly1305", key, nonce, {
       authTagLength: DIGEST_BYTES,

@@ -1,3 +1,4 @@
+export * from "./difference.ts";
 export * from "./digest.ts";
 export * from "./entry-error.ts";
 export * from "./entry-list.ts";
@@ -12,6 +13,7 @@ export * from "./record.ts";
 export * from "./requests.ts";
 export * from "./room.ts";
 export * from "./send.ts";
+export * from "./signature.ts";
 export * from "./sync-pace.ts";
 export * from "./turn.ts";
 export * from "./writers.ts";

@@ -28,6 +28,10 @@ export const RECORD = {
   TOTAL: 9,
 } as const;
 
+/** Types from here to {@link LAST_SYNC} are those of `sync`: see sync-record.ts. */
+const FIRST_SYNC = 32;
+const LAST_SYNC = 47;
+
 /** Bytes before a record's body. */
 export const RECORD_HEADER = 5;
 
@@ -58,11 +62,13 @@ export type Item =
   | { readonly kind: "leave" }
   | { readonly kind: "link"; readonly name: string; readonly target: string }
   | { readonly kind: "failed"; readonly error: TetherError }
-  | { readonly kind: "total"; readonly files: number; readonly bytes: number };
+  | { readonly kind: "total"; readonly files: number; readonly bytes: number }
+  | { readonly kind: "sync"; readonly type: number; readonly body: Buffer };
 
 /** Permission bits that travel: no set-user-id, set-group-id or sticky bit. */
 const MODE_BITS = 0o777;
-const FACTS_BYTES = 14;
+/** Bytes of {@link writeFacts}. */
+export const FACTS_BYTES = 14;
 const U32 = 0x1_0000_0000;
 
 /** Writes a record's header at `at`; gives where its body begins. */
@@ -161,7 +167,8 @@ export class RecordReader {
         this.#header = { type: bytes[0] as number, length: bytes.readUInt32BE(1) };
       }
       const { type, length } = this.#header;
-      if (type === RECORD.CONTENT || type > RECORD.TOTAL || type === 0) {
+      const isSync = type >= FIRST_SYNC && type <= LAST_SYNC;
+      if (type === RECORD.CONTENT || type === 0 || (type > RECORD.TOTAL && !isSync)) {
         this.#header = undefined;
         this.#passing = length;
         this.#skipping = type !== RECORD.CONTENT;
@@ -238,13 +245,16 @@ function readItem(type: number, body: Buffer): Item {
     }
     case RECORD.FAILED:
       return { kind: "failed", error: readError(body) };
-    default:
+    case RECORD.TOTAL:
       atLeast(body, 16);
       return { kind: "total", files: readU64(body, 0), bytes: readU64(body, 8) };
+    default:
+      return { kind: "sync", type, body };
   }
 }
 
-function writeFacts(target: Buffer, at: number, { mode, modified }: EntryFacts): void {
+/** Writes mode and time: u16 mode, i64 seconds, u32 nanoseconds. */
+export function writeFacts(target: Buffer, at: number, { mode, modified }: EntryFacts): void {
   const seconds = Math.floor(modified / 1000);
   const nanoseconds = Math.min(999_999_999, Math.round((modified - seconds * 1000) * 1e6));
   target.writeUInt16BE(mode & MODE_BITS, at);
@@ -253,7 +263,8 @@ function writeFacts(target: Buffer, at: number, { mode, modified }: EntryFacts):
   target.writeUInt32BE(nanoseconds, at + 10);
 }
 
-function readFacts(body: Buffer, at: number): EntryFacts {
+/** Reads what {@link writeFacts} writes. Throws `invalid` for a time that no file system keeps. */
+export function readFacts(body: Buffer, at: number): EntryFacts {
   const seconds = body.readInt32BE(at + 2) * U32 + body.readUInt32BE(at + 6);
   // Beyond what any file system keeps, and what a number holds exactly.
   if (Math.abs(seconds) > 2 ** 40) throw malformed();
@@ -263,12 +274,14 @@ function readFacts(body: Buffer, at: number): EntryFacts {
   };
 }
 
-function writeU64(target: Buffer, at: number, value: number): void {
+/** Writes a number of 64 bits. */
+export function writeU64(target: Buffer, at: number, value: number): void {
   target.writeUInt32BE(Math.floor(value / U32), at);
   target.writeUInt32BE(value % U32, at + 4);
 }
 
-function readU64(body: Buffer, at: number): number {
+/** Reads a number of 64 bits. Throws `invalid` for one that a number does not hold exactly. */
+export function readU64(body: Buffer, at: number): number {
   const value = body.readUInt32BE(at) * U32 + body.readUInt32BE(at + 4);
   if (!Number.isSafeInteger(value)) throw malformed();
   return value;
@@ -276,7 +289,8 @@ function readU64(body: Buffer, at: number): number {
 
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-function text(bytes: Buffer): string {
+/** Reads UTF-8. Throws `invalid` for anything else. */
+export function text(bytes: Buffer): string {
   try {
     return strict.decode(bytes);
   } catch {
@@ -284,7 +298,8 @@ function text(bytes: Buffer): string {
   }
 }
 
-function readError(body: Buffer): TetherError {
+/** Reads the body of ABORT and FAILED. */
+export function readError(body: Buffer): TetherError {
   try {
     return TetherError.fromJSON(JSON.parse(body.toString("utf8")));
   } catch (error) {
@@ -292,10 +307,12 @@ function readError(body: Buffer): TetherError {
   }
 }
 
-function atLeast(body: Buffer, bytes: number): void {
+/** Throws `invalid` for a body that is too short. */
+export function atLeast(body: Buffer, bytes: number): void {
   if (body.length < bytes) throw malformed();
 }
 
-function malformed(): TetherError {
+/** What is said of a record that cannot be read. */
+export function malformed(): TetherError {
   return new TetherError("invalid", "a record that no sender of files writes");
 }

@@ -17,7 +17,17 @@ import { entryError } from "./entry-error.ts";
 import type { Folder } from "./folder.ts";
 import { isPartial } from "./names.ts";
 import type { Progress } from "./progress.ts";
-import { endBody, errorBody, fileBody, folderBody, linkBody, RECORD, totalBody } from "./record.ts";
+import {
+  type EntryFacts,
+  endBody,
+  errorBody,
+  type FileHeader,
+  fileBody,
+  folderBody,
+  linkBody,
+  RECORD,
+  totalBody,
+} from "./record.ts";
 import { type BulkOutput, CONTENT_BYTES, RecordWriter } from "./record-writer.ts";
 import { Turn } from "./turn.ts";
 
@@ -91,6 +101,77 @@ export class Sender {
     this.#writer.fail(reason);
   }
 
+  /** Throws the reason when the sending was ended. */
+  checkStopped(): void {
+    if (this.#stopped !== undefined) throw this.#stopped;
+  }
+
+  /** Writes a record that is no entry. */
+  write(type: number, body: Buffer): Promise<void> {
+    this.checkStopped();
+    return this.#writer.write(type, body);
+  }
+
+  /** Hands over what is gathered, for a receiver that is to answer it. */
+  flush(): void {
+    this.#writer.flush();
+  }
+
+  /** Goes into a folder; what is sent next is in it, until {@link leave}. Gives its number. */
+  async enter(base: string, facts: EntryFacts): Promise<number> {
+    this.checkStopped();
+    const number = this.#entries++;
+    await this.#writer.write(RECORD.FOLDER, folderBody(base, facts));
+    return number;
+  }
+
+  /** Comes out of the folder. */
+  leave(): Promise<void> {
+    return this.#writer.write(RECORD.LEAVE, Buffer.alloc(0));
+  }
+
+  /** Sends a symbolic link. */
+  async link(base: string, target: string): Promise<void> {
+    this.checkStopped();
+    this.#entries++;
+    await this.#writer.write(RECORD.LINK, linkBody(base, target));
+  }
+
+  /** Begins a file, whose content and end are written next. Gives its number. */
+  async begin(header: FileHeader): Promise<number> {
+    this.checkStopped();
+    const number = this.#entries++;
+    await this.#writer.write(RECORD.FILE, fileBody(header));
+    return number;
+  }
+
+  /** Sends bytes `from` to `to` of a file as content of the one that has begun; gives how many there were. */
+  async content(descriptor: number, from: number, to: number): Promise<number> {
+    const writer = this.#writer;
+    let at = from;
+    while (at < to) {
+      this.checkStopped();
+      const length = Math.min(CONTENT_BYTES, to - at);
+      let count: number;
+      if (length <= TRANSFER.smallFile) {
+        const position = at;
+        count = await writer.writeContent(length, (target) =>
+          readSync(descriptor, target, 0, target.length, position),
+        );
+      } else {
+        const buffer = await writer.takeContent();
+        count = await readFully(descriptor, buffer, writer.contentAt, length, at).catch((error) => {
+          writer.release(buffer);
+          throw error;
+        });
+        writer.sendContent(buffer, count);
+      }
+      at += count;
+      if (count < length) break;
+    }
+    return at - from;
+  }
+
   /** Sends everything; resolves once the last record is handed to the output. Rejects only when stopped. */
   async send(sources: readonly Source[]): Promise<void> {
     for (const source of sources) {
@@ -98,7 +179,7 @@ export class Sender {
       try {
         opened = source.open();
       } catch (error) {
-        await this.#fail(entryError("read", source.path, error));
+        await this.fail(entryError("read", source.path, error));
         continue;
       }
       try {
@@ -116,13 +197,13 @@ export class Sender {
     try {
       facts = name === "" ? folder.stat() : lstatSync(folder.path(name));
     } catch (error) {
-      await this.#fail(entryError("read", path, error));
+      await this.fail(entryError("read", path, error));
       return;
     }
     if (!facts.isDirectory()) {
       await this.#entry(folder, name, kindOf(facts), base, path, 0);
     } else if (!this.#options.recursive) {
-      await this.#fail(
+      await this.fail(
         new TetherError("invalid", `${path} is a folder`, {
           hint: "add -r to move it with all that is in it",
         }),
@@ -143,24 +224,24 @@ export class Sender {
     path: string,
     depth: number,
   ): Promise<void> {
-    if (this.#stopped !== undefined) throw this.#stopped;
+    this.checkStopped();
     if (this.#turn.isOver) await this.#turn.rest();
     if (this.#total !== undefined) await this.#announce();
     switch (kind) {
       case "file":
-        return this.#file(folder, name, base, path);
+        return this.file(folder, name, base, path);
       case "folder":
         return this.#folder(folder, name, base, path, depth);
       case "link":
         return this.#link(folder, name, base, path);
       default:
-        return this.#fail(new TetherError("invalid", `${path} is neither a file nor a folder`));
+        return this.fail(new TetherError("invalid", `${path} is neither a file nor a folder`));
     }
   }
 
   async #folder(parent: Folder, name: string, base: string, path: string, depth: number): Promise<void> {
     if (depth >= FILES.depth) {
-      await this.#fail(
+      await this.fail(
         new TetherError("limit", `${path}: more than ${FILES.depth} folders inside each other`),
       );
       return;
@@ -169,7 +250,7 @@ export class Sender {
     try {
       folder = parent.enter(name);
     } catch (error) {
-      await this.#fail(entryError("read", path, error));
+      await this.fail(entryError("read", path, error));
       return;
     }
     try {
@@ -184,11 +265,10 @@ export class Sender {
     try {
       entries = await readdir(folder.self, { withFileTypes: true });
     } catch (error) {
-      await this.#fail(entryError("read", path, error));
+      await this.fail(entryError("read", path, error));
       return;
     }
-    const number = this.#entries++;
-    await this.#writer.write(RECORD.FOLDER, folderBody(base, { mode: facts.mode, modified: facts.mtimeMs }));
+    const number = await this.enter(base, { mode: facts.mode, modified: facts.mtimeMs });
     entries.sort((a, b) => (a.name < b.name ? -1 : 1));
     for (const entry of entries) {
       if (this.#refused.has(number)) break;
@@ -196,7 +276,7 @@ export class Sender {
       const { name } = entry;
       await this.#entry(folder, name, kindOf(entry), name, path === "" ? name : `${path}/${name}`, depth + 1);
     }
-    await this.#writer.write(RECORD.LEAVE, Buffer.alloc(0));
+    await this.leave();
   }
 
   async #link(folder: Folder, name: string, base: string, path: string): Promise<void> {
@@ -204,25 +284,25 @@ export class Sender {
     try {
       target = readlinkSync(folder.path(name));
     } catch (error) {
-      await this.#fail(entryError("read", path, error));
+      await this.fail(entryError("read", path, error));
       return;
     }
-    this.#entries++;
-    await this.#writer.write(RECORD.LINK, linkBody(base, target));
+    await this.link(base, target);
   }
 
-  async #file(folder: Folder, name: string, base: string, path: string): Promise<void> {
+  /** Sends a file of a folder as `base`; the path is for messages. */
+  async file(folder: Folder, name: string, base: string, path: string): Promise<void> {
     let descriptor: number;
     try {
       descriptor = openSync(folder.path(name), READ_FLAGS);
     } catch (error) {
-      await this.#fail(entryError("read", path, error));
+      await this.fail(entryError("read", path, error));
       return;
     }
     try {
       const facts = fstatSync(descriptor);
       if (facts.isFile()) await this.#openFile(descriptor, facts, base, path);
-      else await this.#fail(new TetherError("invalid", `${path} is neither a file nor a folder`));
+      else await this.fail(new TetherError("invalid", `${path} is neither a file nor a folder`));
     } finally {
       closeSync(descriptor);
     }
@@ -231,10 +311,8 @@ export class Sender {
   async #openFile(descriptor: number, facts: Stats, base: string, path: string): Promise<void> {
     const { progress, key } = this.#options;
     const { size } = facts;
-    const number = this.#entries++;
     progress.begin(path, size);
-    const header = { name: base, size, mode: facts.mode, modified: facts.mtimeMs };
-    await this.#writer.write(RECORD.FILE, fileBody(header));
+    const number = await this.begin({ name: base, size, mode: facts.mode, modified: facts.mtimeMs });
     const digest = new ContentDigest(key, number);
     let failure: TetherError | undefined;
     try {
@@ -322,8 +400,9 @@ export class Sender {
     return got;
   }
 
-  async #fail(error: TetherError): Promise<void> {
-    if (this.#stopped !== undefined) throw this.#stopped;
+  /** Says of something that it cannot be sent. */
+  async fail(error: TetherError): Promise<void> {
+    this.checkStopped();
     this.#entries++;
     this.#options.onFailed(error);
     await this.#writer.write(RECORD.FAILED, errorBody(error));
