@@ -335,8 +335,8 @@ export const COM_PORT = {
   waitingBytes: 128 * KiB,
   waitingCommands: 1_024,
   resumeBelow: 16 * KiB,
-  /** Bytes from the port kept for a client that does not read; beyond that it loses the oldest. */
-  ring: 256 * KiB,
+  /** Bytes from the port that are given to a client at once. */
+  piece: 16 * KiB,
   /** Bytes of answers kept for a client that has asked for silence; beyond that it is disconnected. */
   heldAnswers: 16 * KiB,
   /** Milliseconds of the break that Telnet's own command stands for. */

@@ -1,7 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { asTetherError, TetherError } from "../../protocol/errors.ts";
 import { COM_PORT } from "../../protocol/limits.ts";
-import { ByteRing } from "./byte-ring.ts";
 import {
   COMMAND,
   encodeCommand,
@@ -44,15 +43,13 @@ const ALL_ON: ComPortInputs = { cts: true, dsr: true, dcd: true };
  * The access server's side of one RFC 2217 connection, from Telnet's bytes to a port and back.
  *
  * Data and commands take effect in the order in which they came; each command is answered, once it has been
- * carried out, with the value in force. The client never slows the port: what it does not take in time is lost,
- * the oldest first.
+ * carried out, with the value in force. What the port brings is only taken from it while the client takes it.
  */
 export class AccessServer {
   readonly #options: AccessServerOptions;
   readonly #port: PortControl;
   readonly #decoder = new TelnetDecoder();
   readonly #telnet = new TelnetOptions();
-  readonly #ring = new ByteRing(COM_PORT.ring);
   #tasks: Task[] = [];
   #waitingBytes = 0;
   /** Bytes that the port was given and has not taken. */
@@ -79,9 +76,6 @@ export class AccessServer {
     this.#port = options.port;
   }
 
-  /** Bytes of the port that have been lost because the client was too slow. */
-  lost = 0;
-
   /** Says which options it wants. */
   start(): void {
     const first = this.#telnet.begin().map(({ verb, option }) => encodeNegotiation(verb, option));
@@ -92,7 +86,6 @@ export class AccessServer {
   stop(): void {
     this.#isOver = true;
     this.#tasks = [];
-    this.#ring.clear();
   }
 
   /** Takes bytes from the client, which must stay as they are. */
@@ -102,21 +95,30 @@ export class AccessServer {
     this.#work();
   }
 
-  /** Takes bytes from the port; they may change afterwards. */
-  portReceived(bytes: Uint8Array): void {
-    if (this.#isOver || bytes.length === 0) return;
-    if (this.#isClogged || this.#isSuspended) {
-      this.#lose(this.#ring.push(bytes));
-      return;
+  /** The port has bytes, or the client takes bytes again: gives the one to the other. */
+  flush(): void {
+    while (!this.#isOver && !this.#isClogged && !this.#isSuspended) {
+      const bytes = this.#port.take(COM_PORT.piece);
+      if (bytes === undefined) {
+        this.#hasOverrun = false;
+        return;
+      }
+      this.#send(encodeData(bytes, this.#telnet.isBinaryHere));
     }
-    // A copy, for whoever sends keeps it longer than the port does.
-    this.#sendData(Buffer.from(bytes));
   }
 
   /** The client takes bytes again. */
   drained(): void {
     this.#isClogged = false;
-    this.#flush();
+    this.flush();
+  }
+
+  /** The port has thrown bytes away that the client has not taken in time: told once, until it has caught up. */
+  overrun(): void {
+    if (this.#hasOverrun) return;
+    this.#hasOverrun = true;
+    const value = LINE_STATE.overrun & this.#lineStateMask;
+    if (value !== 0) this.#answer(encodeCommand(COMMAND.notifyLineState, Buffer.of(value)));
   }
 
   /** Looks whether the port's input lines have changed, where the client wants to know (RFC 2217 §4). */
@@ -264,7 +266,6 @@ export class AccessServer {
       this.#tasks = this.#tasks.filter(({ kind }) => kind !== "data");
       this.#waitingBytes = 0;
     }
-    if (received) this.#ring.clear();
     const purged = this.#port.purge({ received, unsent });
     purged.catch((thrown: unknown) => this.#fail(asTetherError(thrown)));
     const run = async () => {
@@ -395,15 +396,6 @@ export class AccessServer {
     return (isIdle ? LINE_STATE.transmitterEmpty : 0) | (this.#hasOverrun ? LINE_STATE.overrun : 0);
   }
 
-  #lose(count: number): void {
-    if (count === 0) return;
-    this.lost += count;
-    if (this.#hasOverrun) return;
-    this.#hasOverrun = true;
-    const value = LINE_STATE.overrun & this.#lineStateMask;
-    if (value !== 0) this.#answer(encodeCommand(COMMAND.notifyLineState, Buffer.of(value)));
-  }
-
   #notifyModemState(state: number): void {
     const value = state & this.#modemStateMask;
     if (value !== 0) this.#answer(encodeCommand(COMMAND.notifyModemState, Buffer.of(value)));
@@ -414,33 +406,24 @@ export class AccessServer {
     const held = this.#held.splice(0);
     this.#heldBytes = 0;
     for (const bytes of held) this.#answer(bytes);
-    this.#flush();
-  }
-
-  /** Sends what waits in the ring, as far as the client takes it. */
-  #flush(): void {
-    while (!this.#isClogged && !this.#isSuspended && this.#ring.size > 0) {
-      const pieces = this.#ring.take(COM_PORT.writeAhead);
-      this.#sendData(pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces));
-    }
-    if (this.#ring.size === 0) this.#hasOverrun = false;
-  }
-
-  #sendData(bytes: Buffer): void {
-    if (!this.#options.send(encodeData(bytes, this.#telnet.isBinaryHere))) this.#isClogged = true;
+    this.flush();
   }
 
   /** Sends what is no data: it does not wait for data that the client does not take. */
   #answer(bytes: Buffer): void {
     if (this.#isOver) return;
     if (!this.#isSuspended) {
-      if (!this.#options.send(bytes)) this.#isClogged = true;
+      this.#send(bytes);
       return;
     }
     this.#held.push(bytes);
     this.#heldBytes += bytes.length;
     if (this.#heldBytes <= COM_PORT.heldAnswers) return;
     this.#fail(new TetherError("limit", "the client goes on asking after it asked for silence"));
+  }
+
+  #send(bytes: Buffer): void {
+    if (!this.#options.send(bytes)) this.#isClogged = true;
   }
 
   #run(work: () => Promise<void>): void {

@@ -29,6 +29,8 @@ export interface ComPortInputs {
 export interface PortControl {
   /** The settings in force. */
   readonly settings: ComPortSettings;
+  /** The next bytes that have come, at most so many; undefined when there are none. They are the taker's. */
+  take(most: number): Buffer | undefined;
   /** Takes bytes in order; resolves when the port has them, or they were purged. The bytes stay as they are until then. */
   write(bytes: Buffer): Promise<void>;
   /**

@@ -20,12 +20,25 @@ export class ComPortOnLink implements PortControl {
   readonly asked: string[] = [];
   /** Settles the writes; replaced by a test that wants a slow port. */
   slow: Promise<unknown> | undefined;
+  /** What has come. */
+  #received: Buffer = Buffer.alloc(0);
   readonly #link: Link;
   readonly #hasLines: boolean;
 
   constructor(link: Link, { hasLines = true } = {}) {
     this.#link = link;
     this.#hasLines = hasLines;
+  }
+
+  /** For who opened the link. */
+  received(bytes: Uint8Array): void {
+    this.#received = Buffer.concat([this.#received, bytes]);
+  }
+
+  take(most: number): Buffer | undefined {
+    const taken = this.#received.subarray(0, most);
+    this.#received = this.#received.subarray(taken.length);
+    return taken.length === 0 ? undefined : taken;
   }
 
   async write(bytes: Buffer): Promise<void> {
@@ -52,6 +65,7 @@ export class ComPortOnLink implements PortControl {
 
   async purge({ received, unsent }: { received: boolean; unsent: boolean }): Promise<void> {
     this.asked.push(`purge ${received} ${unsent}`);
+    if (received) this.#received = Buffer.alloc(0);
   }
 
   async drain(): Promise<void> {
