@@ -332,8 +332,6 @@ export class AccessServer {
       change = { ...change, ...task.request.change };
     }
     if (this.#differs(change)) {
-      // What was written before was meant for the settings before.
-      await this.#port.drain();
       if (!(await this.#tryToConfigure(change)) && requests.length > 1) {
         for (const request of requests) await this.#tryToConfigure(request.change ?? {});
       }

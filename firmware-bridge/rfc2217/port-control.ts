@@ -34,8 +34,8 @@ export interface PortControl {
   /** Takes bytes in order; resolves when the port has them, or they were purged. The bytes stay as they are until then. */
   write(bytes: Buffer): Promise<void>;
   /**
-   * Changes what is given and gives all the settings in force then. Throws `invalid` for what the port cannot do;
-   * then nothing is changed.
+   * Changes what is given, after what was written before has left, and gives the settings in force then. Throws
+   * `invalid` for what the port cannot do; then nothing is changed.
    */
   configure(change: Partial<ComPortSettings>): Promise<ComPortSettings>;
   /** Sets all lines given at one moment; false where the port has none, as a pseudo-terminal. */
@@ -44,6 +44,4 @@ export interface PortControl {
   inputLines(): Promise<ComPortInputs | undefined>;
   /** Throws away what has come and was not given on, and what was written and is not sent yet. */
   purge(which: { readonly received: boolean; readonly unsent: boolean }): Promise<void>;
-  /** Resolves when all that was written is sent, or after as long as the port's owner cares to wait. */
-  drain(): Promise<void>;
 }

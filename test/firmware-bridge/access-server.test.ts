@@ -144,12 +144,10 @@ suite("access server", () => {
     await bench.say(`4142${sb("0100004b00")}${sb("0207")}${sb("0303")}43${sb("0508")}44${sb("0100009600")}`);
     assert.deepEqual(bench.port.asked, [
       "write 2",
-      "drain",
       'configure {"baudRate":19200,"dataBits":7,"parity":"even"}',
       "write 1",
       'lines {"dtr":true}',
       "write 1",
-      "drain",
       'configure {"baudRate":38400}',
     ]);
     assert.equal(bench.portHas, "41424344");

@@ -67,8 +67,4 @@ export class ComPortOnLink implements PortControl {
     this.asked.push(`purge ${received} ${unsent}`);
     if (received) this.#received = Buffer.alloc(0);
   }
-
-  async drain(): Promise<void> {
-    this.asked.push("drain");
-  }
 }
