@@ -1,21 +1,13 @@
-import { setTimeout as delay } from "node:timers/promises";
-import { asTetherError, TetherError } from "../protocol/errors.ts";
-import { SERIAL } from "../protocol/limits.ts";
+import { TetherError } from "../protocol/errors.ts";
 import type { Driver, DriverCommand, ReadingDeclaration } from "./drivers/driver.ts";
 import { createDriver } from "./drivers/index.ts";
+import { HeldPort, type HoldOptions } from "./held-port.ts";
 import { Listeners } from "./listeners.ts";
 import { createPort, type Port } from "./port.ts";
+import { type DeviceCondition, type DeviceState, PortKeeper, type PortStatistics } from "./port-keeper.ts";
 import type { DeviceProfile, ValueSchema } from "./profile.ts";
+import type { Traffic } from "./traffic.ts";
 import type { DeviceValue } from "./value.ts";
-
-/** How a device stands; all but `ready` come with a reason. */
-export type DeviceState = "ready" | "opening" | "missing" | "busy" | "failed";
-
-/** A state and, unless it is `ready`, one line on why. */
-export interface DeviceCondition {
-  readonly state: DeviceState;
-  readonly reason?: string;
-}
 
 /** What is known of one reading. */
 export interface Reading {
@@ -45,13 +37,31 @@ export interface DeviceOptions {
   readonly port?: Port;
 }
 
+/** A port given to one who writes on it. */
+export interface PortHold {
+  readonly port: HeldPort;
+  /** Puts everything back as it is configured; the driver goes on. */
+  release(): Promise<void>;
+}
+
+interface Held {
+  readonly options: HoldOptions;
+  readonly port: HeldPort;
+}
+
+/** Something long that a driver does, such as a machine's job, for which it needs the port to itself. */
+interface Claim {
+  readonly what: string;
+  readonly cut: (reason: TetherError) => void;
+}
+
 /** A declared device: its port is opened at start and kept open, through being unplugged and back. */
 export class Device {
   readonly name: string;
   readonly driver: string;
   readonly #log: DeviceLog;
   readonly #now: () => number;
-  readonly #port: Port;
+  readonly #keeper: PortKeeper;
   readonly #driver: Driver;
   readonly #declared: readonly ReadingDeclaration[];
   #commands: readonly DriverCommand[] = [];
@@ -61,9 +71,9 @@ export class Device {
   readonly #descriptionListeners: Listeners<void>;
   /** Readings of which the log has said that they fail. */
   readonly #failing = new Set<string>();
-  #condition: DeviceCondition = { state: "opening", reason: "not opened yet" };
-  #path: string | undefined;
-  #life: { readonly controller: AbortController; readonly done: Promise<void> } | undefined;
+  readonly #claims = new Set<Claim>();
+  #held: Held | undefined;
+  #attached = false;
 
   /** @throws TetherError `invalid` naming what in the profile makes no sense. */
   constructor(profile: DeviceProfile, { log, now, port }: DeviceOptions) {
@@ -71,10 +81,26 @@ export class Device {
     this.driver = profile.driver;
     this.#log = log;
     this.#now = now;
-    this.#port = port ?? createPort(profile.port);
+    this.#keeper = new PortKeeper({
+      port: port ?? createPort(profile.port),
+      options: profile.port,
+      name: `device ${profile.name}`,
+      now,
+      user: {
+        opened: () => this.#attach(),
+        received: (bytes) => {
+          if (this.#attached) this.#driver.received(bytes);
+        },
+        closed: (reason) => this.#detach(reason),
+        changed: (condition) => this.#stands(condition),
+      },
+    });
     this.#driver = createDriver(profile, {
       value: (name, value) => this.#update(name, { value, time: this.#now() }),
-      failed: (name, error) => this.#update(name, { error }),
+      failed: (name, error) => {
+        // A poll that was refused since somebody else has the port is put off.
+        if (this.#held === undefined || error.code !== "busy") this.#update(name, { error });
+      },
       redescribed: () => {
         this.#describe();
         this.#descriptionListeners.emit();
@@ -90,17 +116,27 @@ export class Device {
   }
 
   get state(): DeviceState {
-    return this.#condition.state;
+    return this.#keeper.condition.state;
   }
 
   /** The state with its reason. */
   get condition(): DeviceCondition {
-    return this.#condition;
+    return this.#keeper.condition;
   }
 
   /** Where the port was last found: a path, or `simulate:NAME`; undefined before it was. */
   get path(): string | undefined {
-    return this.#path;
+    return this.#keeper.path;
+  }
+
+  /** What passes on the port, whoever holds it. */
+  get traffic(): Traffic {
+    return this.#keeper.traffic;
+  }
+
+  /** What has passed on the port so far. */
+  get statistics(): PortStatistics {
+    return this.#keeper.statistics;
   }
 
   /** What it can be asked; each fails at once with the state's error while the device is not ready. */
@@ -111,6 +147,12 @@ export class Device {
   /** Every reading as it stands: those of the profile in its order, then the driver's own. */
   get readings(): readonly Reading[] {
     return [...this.#readings.values()];
+  }
+
+  /** What the driver is at that must not be disturbed, as a machine's job; undefined when there is nothing. */
+  get claim(): string | undefined {
+    const [claim] = this.#claims;
+    return claim?.what;
   }
 
   /** Hears of every change of state or reason; what it gives ends that. */
@@ -134,121 +176,105 @@ export class Device {
    * @throws TetherError the state's error while it is not ready, `invalid` for several lines, `timeout`
    */
   async say(text: string, signal: AbortSignal): Promise<string> {
-    this.#requireReady();
+    this.#requireFree();
     return await this.#driver.say(text, signal);
+  }
+
+  /**
+   * Takes the port from the driver, which is cut in what it is at, and from whoever holds it: whether that may be is
+   * for the caller to know. Everything is as configured at first.
+   */
+  async hold(options: HoldOptions): Promise<PortHold> {
+    const before = this.#held;
+    const held = { options, port: new HeldPort(this.#keeper) };
+    this.#held = held;
+    before?.port.end(options.refusal());
+    for (const claim of this.#claims) claim.cut(options.refusal());
+    this.#claims.clear();
+    if (options.mode === "exclusive") this.#detach(options.refusal());
+    if (before !== undefined) await this.#restore();
+    if (options.closePort) await this.#keeper.withhold(options.refusal());
+    else if (before?.options.closePort) this.#keeper.giveBack();
+    if (this.state === "ready") this.#attach();
+    return { port: held.port, release: () => this.#release(held) };
+  }
+
+  /** Tries to open the port now, if it is not open. */
+  reopen(): void {
+    this.#keeper.retry();
   }
 
   /** Begins to keep the port open; resolves after the first try, however it went. Aborting stops it. */
   async start(signal?: AbortSignal): Promise<void> {
-    if (this.#life) throw new TetherError("internal", `device ${this.name} has been started already`);
-    const controller = new AbortController();
-    const abort = () => controller.abort();
-    signal?.addEventListener("abort", abort, { once: true });
-    if (signal?.aborted) abort();
-    await new Promise<void>((tried) => {
-      const done = this.#keepOpen(controller.signal, tried).finally(() => {
-        signal?.removeEventListener("abort", abort);
-        tried();
-      });
-      this.#life = { controller, done };
-    });
+    await this.#keeper.start(signal);
   }
 
   /** Closes the port and tells everyone who waits; the device may be started again. */
   async stop(): Promise<void> {
-    this.#life?.controller.abort();
-    await this.#life?.done;
-    this.#life = undefined;
+    await this.#keeper.stop();
   }
 
-  async #keepOpen(signal: AbortSignal, tried: () => void): Promise<void> {
-    let pause: number = SERIAL.firstReopen;
-    while (!signal.aborted) {
-      let wasReady = false;
-      try {
-        wasReady = await this.#openUntilLost(signal, tried);
-      } catch (thrown) {
-        if (!signal.aborted) this.#refused(asTetherError(thrown));
-      }
-      tried();
-      // A board that resets its USB is back at once; one that was unplugged is looked for at leisure.
-      if (wasReady) pause = SERIAL.firstReopen;
-      const missing = this.state === "missing";
-      await delay(missing ? Math.min(pause, this.#port.interval) : SERIAL.retryInterval, undefined, {
-        signal,
-      }).catch(() => {});
-      pause *= 2;
-    }
-    this.#become({ state: "missing", reason: "the device has been stopped" });
+  async #release(held: Held): Promise<void> {
+    if (this.#held !== held) return;
+    held.port.end(new TetherError("cancelled", `the port of ${this.name} has been given back`));
+    await this.#restore();
+    if (this.#held !== held) return;
+    this.#held = undefined;
+    if (held.options.closePort) this.#keeper.giveBack();
+    if (this.state === "ready") this.#attach();
   }
 
-  /**
-   * Opens once; resolves when the link has ended or the signal aborts, with whether it was ready. Throws when it
-   * cannot be opened.
-   */
-  async #openUntilLost(signal: AbortSignal, tried: () => void): Promise<boolean> {
-    this.#path = await this.#port.locate(signal);
-    // A port that stays busy or broken would otherwise flicker at every try.
-    if (this.state === "missing") this.#become({ state: "opening", reason: "the port is there again" });
-    let lost = false;
-    let ready = false;
-    let over = () => {};
-    const end = new Promise<void>((resolve) => {
-      over = resolve;
-    });
-    const link = await this.#port.open(this.#path, {
-      received: (bytes) => this.#driver.received(bytes),
-      ended: (reason) => {
-        lost = true;
-        this.#driver.detach(reason);
-        this.#become({ state: "missing", reason: reason.message });
-        over();
+  async #restore(): Promise<void> {
+    if (this.state === "ready") await this.#keeper.link.setLines({ break: false }).catch(() => {});
+    await this.#keeper.restore();
+  }
+
+  #attach(): void {
+    if (this.#attached || this.#held?.options.mode === "exclusive") return;
+    this.#attached = true;
+    this.#driver.attach({
+      write: async (bytes) => {
+        if (this.#held !== undefined) throw this.#held.options.refusal();
+        await this.#keeper.write(bytes);
+      },
+      claim: (what, cut) => {
+        if (this.#held !== undefined) throw this.#held.options.refusal();
+        const claim = { what, cut };
+        this.#claims.add(claim);
+        return () => this.#claims.delete(claim);
       },
     });
-    signal.addEventListener("abort", over, { once: true });
-    try {
-      if (!lost && !signal.aborted) {
-        this.#driver.attach(link);
-        this.#become({ state: "ready" });
-        ready = true;
-        tried();
-        await end;
-      }
-      if (!lost) this.#driver.detach(new TetherError("cancelled", `device ${this.name} is being stopped`));
-    } finally {
-      signal.removeEventListener("abort", over);
-      await link.close();
-    }
-    return ready;
   }
 
-  #refused({ code, message }: TetherError): void {
-    if (code === "device-missing") this.#become({ state: "missing", reason: message });
-    else this.#become({ state: code === "busy" ? "busy" : "failed", reason: message });
+  #detach(reason: TetherError): void {
+    this.#claims.clear();
+    if (!this.#attached) return;
+    this.#attached = false;
+    this.#driver.detach(reason);
   }
 
-  #become(condition: DeviceCondition): void {
+  #stands(condition: DeviceCondition): void {
     const { state, reason } = condition;
-    if (state === this.#condition.state && reason === this.#condition.reason) return;
-    this.#condition = condition;
-    const facts = { device: this.name, state, ...(this.#path === undefined ? {} : { path: this.#path }) };
+    const facts = {
+      device: this.name,
+      state,
+      ...(this.path === undefined ? {} : { path: this.path }),
+    };
     if (state === "ready") this.#log.info("device-state", `device ${this.name} is ready`, facts);
     else this.#log.warn("device-state", `device ${this.name} is ${state}: ${reason}`, facts);
     this.#conditionListeners.emit(condition);
   }
 
-  #requireReady(): void {
-    const { state, reason } = this.#condition;
-    if (state === "ready") return;
-    const code = state === "busy" ? "busy" : state === "failed" ? "device-failed" : "device-missing";
-    throw new TetherError(code, `device ${this.name} is ${state}: ${reason}`);
+  #requireFree(): void {
+    if (this.#held !== undefined) throw this.#held.options.refusal();
+    if (this.state !== "ready") throw this.#keeper.refusal();
   }
 
   #describe(): void {
     this.#commands = this.#driver.commands.map((command) => ({
       ...command,
       run: async (args, signal, surroundings) => {
-        this.#requireReady();
+        this.#requireFree();
         return await command.run(args, signal, surroundings);
       },
     }));

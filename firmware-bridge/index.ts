@@ -1,17 +1,24 @@
-export { Device, type DeviceState, type Reading } from "./device.ts";
+export { Device, type PortHold, type Reading } from "./device.ts";
 export type { CommandFiles, CommandSurroundings, SourceFile } from "./drivers/driver.ts";
 export { DRIVERS } from "./drivers/index.ts";
+export type { HeldPort, HoldOptions } from "./held-port.ts";
+export type { InputLines, OutputLines } from "./link/link.ts";
 export { listPorts, type PortFacts } from "./link/ports.ts";
+export { type Buffers, type PortSettings, SERIAL_DEFAULTS } from "./link/settings.ts";
 export { Listeners } from "./listeners.ts";
+export type { DeviceCondition, DeviceState, PortStatistics } from "./port-keeper.ts";
 export {
   type CommandProfile,
   type DeviceProfile,
   LINE_DEFAULTS,
+  type LinePolicy,
   type ParameterProfile,
+  PORT_POLICY,
   type PortChoice,
+  type PortOptions,
   type ReadingProfile,
-  SERIAL_DEFAULTS,
 } from "./profile.ts";
-export { sendLine, serialPath } from "./send-line.ts";
+export { serialPath } from "./serial-path.ts";
 export { SIMULATIONS } from "./simulate/index.ts";
+export type { Direction, Follower, HeardPiece, Traffic } from "./traffic.ts";
 export type { DeviceResult, DeviceValue } from "./value.ts";

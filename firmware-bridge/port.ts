@@ -2,6 +2,7 @@ import { TetherError } from "../protocol/errors.ts";
 import { SERIAL } from "../protocol/limits.ts";
 import type { Link, LinkReceiver } from "./link/link.ts";
 import { choosePort, listPorts } from "./link/ports.ts";
+import type { PortSettings } from "./link/settings.ts";
 import { checkTty, openTty } from "./link/tty.ts";
 import type { PortChoice } from "./profile.ts";
 import { createSimulation, SIMULATIONS } from "./simulate/index.ts";
@@ -13,7 +14,7 @@ export interface Port {
   /** The path it has now; throws TetherError `device-missing` or `device-failed`. */
   locate(signal: AbortSignal): Promise<string>;
   /** Opens it there; throws TetherError `device-missing`, `busy` or `device-failed`. */
-  open(path: string, receiver: LinkReceiver): Promise<Link>;
+  open(path: string, receiver: LinkReceiver, settings: PortSettings): Promise<Link>;
 }
 
 /**
@@ -32,19 +33,19 @@ export function createPort(choice: PortChoice): Port {
   }
 }
 
-function pathPort({ path, baudRate }: Extract<PortChoice, { kind: "path" }>): Port {
+function pathPort({ path }: Extract<PortChoice, { kind: "path" }>): Port {
   return {
     interval: SERIAL.reopenInterval,
     async locate() {
       await checkTty(path);
       return path;
     },
-    open: (found, receiver) => openTty({ path: found, baudRate }, receiver),
+    open: (found, receiver, settings) => openTty({ path: found, ...settings }, receiver),
   };
 }
 
 function matchedPort(choice: Extract<PortChoice, { kind: "match" }>): Port {
-  const { vendorId, productId, serialNumber, baudRate } = choice;
+  const { vendorId, productId, serialNumber } = choice;
   if (!vendorId && !productId && !serialNumber) {
     throw new TetherError(
       "invalid",
@@ -55,7 +56,7 @@ function matchedPort(choice: Extract<PortChoice, { kind: "match" }>): Port {
     // A list costs a run of udevadm, which takes a while on a Pi.
     interval: SERIAL.retryInterval,
     locate: async (signal) => choosePort(choice, await listPorts(signal)).path,
-    open: (found, receiver) => openTty({ path: found, baudRate }, receiver),
+    open: (found, receiver, settings) => openTty({ path: found, ...settings }, receiver),
   };
 }
 
@@ -68,6 +69,6 @@ function simulatedPort(what: string): Port {
   return {
     interval: SERIAL.reopenInterval,
     locate: async () => `simulate:${what}`,
-    open: async (_path, receiver) => board.open(receiver),
+    open: async (_path, receiver, settings) => board.open(receiver, settings),
   };
 }

@@ -4,9 +4,7 @@
  */
 
 import { SERIAL } from "../protocol/limits.ts";
-
-/** How a port is opened unless the configuration says otherwise: bits a second. */
-export const SERIAL_DEFAULTS = { baudRate: 115_200 } as const;
+import { type PortSettings, SERIAL_DEFAULTS } from "./link/settings.ts";
 
 /** How lines are told apart and how long an answer may take unless the configuration says otherwise. */
 export const LINE_DEFAULTS = { terminator: "\n", timeout: SERIAL.answerTimeout, separators: "" } as const;
@@ -34,17 +32,43 @@ export interface ParameterProfile extends ValueSchema {
 /** `double`: twice, as in SCPI and CSV; `backslash`: after a backslash, which is itself doubled. */
 export type QuoteEscape = "none" | "double" | "backslash";
 
+/** What is done with an output line when the port is opened. */
+export type LinePolicy = "on" | "off" | "leave";
+
+/** How a port is opened and kept open; what is left out is as {@link SERIAL_DEFAULTS} and {@link PORT_POLICY} say. */
+export interface PortOptions extends Partial<PortSettings> {
+  readonly dtr?: LinePolicy;
+  readonly rts?: LinePolicy;
+  /** Whether it is opened again by itself when it has gone or cannot be opened. */
+  readonly reopen?: boolean;
+}
+
+/** What becomes of a port's lines, and of a port that has gone, unless the configuration says otherwise. */
+export const PORT_POLICY = { dtr: "leave", rts: "leave", reopen: true } as const;
+
 /** Where the device hangs. */
-export type PortChoice =
-  | { readonly kind: "path"; readonly path: string; readonly baudRate: number }
-  | {
-      readonly kind: "match";
-      readonly vendorId?: string;
-      readonly productId?: string;
-      readonly serialNumber?: string;
-      readonly baudRate: number;
-    }
-  | { readonly kind: "simulate"; readonly what: string };
+export type PortChoice = PortOptions &
+  (
+    | { readonly kind: "path"; readonly path: string }
+    | {
+        readonly kind: "match";
+        readonly vendorId?: string;
+        readonly productId?: string;
+        readonly serialNumber?: string;
+      }
+    | { readonly kind: "simulate"; readonly what: string }
+  );
+
+/** The settings that a port is opened with. */
+export function settingsOf({ baudRate, dataBits, parity, stopBits, flowControl }: PortOptions): PortSettings {
+  return {
+    baudRate: baudRate ?? SERIAL_DEFAULTS.baudRate,
+    dataBits: dataBits ?? SERIAL_DEFAULTS.dataBits,
+    parity: parity ?? SERIAL_DEFAULTS.parity,
+    stopBits: stopBits ?? SERIAL_DEFAULTS.stopBits,
+    flowControl: flowControl ?? SERIAL_DEFAULTS.flowControl,
+  };
+}
 
 /**
  * One command of a `line` device. Its answer is the first line that matches `expect`, so many of them as

@@ -314,8 +314,24 @@ export const SERIAL = {
   retryInterval: 1_000,
   /** Milliseconds between two looks whether an open port is still there; reading does not always tell. */
   presenceInterval: 1_000,
+  /** Milliseconds that a port has to stay open for the pauses to begin from the first again. */
+  settled: 100,
+  /** Milliseconds that a port may take to send what it has, once it is waited for. */
+  drain: 30_000,
   /** Bytes waiting to be written to one port. */
   queuedOutput: 256 * KiB,
+  /** Bytes from a port that are kept for watchers who come back, and that are while one of them is behind. */
+  kept: 64 * KiB,
+  keptBehind: 1 * MiB,
+  /** Watchers of one port. */
+  watchers: 64,
+  /** Milliseconds between two looks at a port's input lines, while somebody wants to know of changes. */
+  linesInterval: 100,
+  /** Milliseconds that a lease without signs of life may be asked for. */
+  shortestLease: 100,
+  longestLease: 86_400_000,
+  /** Ports that no device has and that are open at once. */
+  undeclared: 16,
   /** Lines and characters of one answer; more is no answer but a log. */
   answerLines: 4_096,
   answerBytes: 1 * MiB,

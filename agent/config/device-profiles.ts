@@ -32,10 +32,11 @@ export function toDevices(drafts: Draft["devices"]): DeviceProfile[] {
   });
 }
 
-function toPort({ path, match, simulate, baudRate }: SerialDraft): PortChoice | undefined {
-  if (path !== undefined) return { kind: "path", path, baudRate };
-  if (match !== undefined) return { kind: "match", ...present(match), baudRate };
-  return simulate === undefined ? undefined : { kind: "simulate", what: simulate };
+function toPort({ path, match, simulate, baudRate, ...rest }: SerialDraft): PortChoice | undefined {
+  const options = { baudRate, ...present(rest) };
+  if (path !== undefined) return { kind: "path", path, ...options };
+  if (match !== undefined) return { kind: "match", ...present(match), ...options };
+  return simulate === undefined ? undefined : { kind: "simulate", what: simulate, ...options };
 }
 
 function toCommand({ send, parameters, ...rest }: CommandDraft): CommandProfile | undefined {

@@ -1,7 +1,8 @@
-import { LINE_DEFAULTS, SERIAL_DEFAULTS } from "../../firmware-bridge/index.ts";
+import { LINE_DEFAULTS, PORT_POLICY, SERIAL_DEFAULTS } from "../../firmware-bridge/index.ts";
 import { CONFIGURATION, SERIAL } from "../../protocol/index.ts";
 import { formatDuration } from "./quantities.ts";
 import {
+  boolean,
   choice,
   duration,
   durationKey,
@@ -11,6 +12,7 @@ import {
   map,
   mapKey,
   number,
+  numeral,
   optional,
   plain,
   required,
@@ -98,6 +100,13 @@ const SERIAL_PORT = {
   ),
   simulate: optional(text()),
   baudRate: standard(integer(50, 12_000_000), SERIAL_DEFAULTS.baudRate),
+  dataBits: optional(numeral([5, 6, 7, 8]), String(SERIAL_DEFAULTS.dataBits)),
+  parity: optional(choice(["none", "even", "odd"]), SERIAL_DEFAULTS.parity),
+  stopBits: optional(numeral([1, 2]), String(SERIAL_DEFAULTS.stopBits)),
+  flowControl: optional(choice(["none", "hardware", "software"]), SERIAL_DEFAULTS.flowControl),
+  dtr: optional(choice(["on", "off", "leave"]), PORT_POLICY.dtr),
+  rts: optional(choice(["on", "off", "leave"]), PORT_POLICY.rts),
+  reopen: optional(boolean(), String(PORT_POLICY.reopen)),
 };
 
 /** The keys of one device. */

@@ -154,6 +154,14 @@ export function choice<const T extends string>(words: readonly T[]): Shape<T> {
   });
 }
 
+/** One of a few numbers. */
+export function numeral<const T extends number>(numbers: readonly T[]): Shape<T> {
+  return scalarShape(`one of ${numbers.join(" ")}`, (node) => {
+    const value = numbers.find((each) => each === node.value);
+    return value === undefined ? {} : { value };
+  });
+}
+
 /** A text, a number or a truth value, as it stands. */
 export function plain(): Shape<string | number | boolean> {
   return scalarShape("text, a number, true or false", ({ value }) =>

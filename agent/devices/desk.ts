@@ -1,17 +1,35 @@
 import { isDeepStrictEqual } from "node:util";
-import { type CommandFiles, Device, type DeviceProfile, Listeners } from "../../firmware-bridge/index.ts";
-import { asTetherError, type JsonObject, type JsonValue } from "../../protocol/index.ts";
+import {
+  type CommandFiles,
+  Device,
+  type DeviceProfile,
+  Listeners,
+  serialPath,
+} from "../../firmware-bridge/index.ts";
+import { asTetherError, type JsonObject, type JsonValue, TetherError } from "../../protocol/index.ts";
 import type { Log } from "../log.ts";
 import type { Procedure, Registry } from "../procedures/index.ts";
 import type { DeclaredEvent, DeviceDescription, DeviceFacts, ReadingEvent, StateEvent } from "./facts.ts";
 import { deskProcedures } from "./procedures.ts";
 import { surroundingsOf } from "./surroundings.ts";
+import { deviceAt, type PortUse, UndeclaredPorts, UsedPort } from "./used-ports.ts";
 
 interface Place {
   readonly profile: DeviceProfile;
   readonly device: Device;
   /** Names of the procedures that the registry has of it. */
   offered: readonly string[];
+  readonly port: UsedPort;
+}
+
+/** Which port somebody wants to use. */
+export interface PortWish {
+  /** Name of a declared device, or path of a port. */
+  readonly port: string;
+  /** Whether he may open a port that no device has: opening resets some boards. */
+  readonly mayOpen: boolean;
+  /** Bits a second, of a port that is opened for him. */
+  readonly baudRate?: number;
 }
 
 /** Holds the declared devices and offers their commands as procedures `devices.DEVICE.COMMAND`. */
@@ -20,6 +38,7 @@ export class DeviceDesk {
   readonly #log: Log;
   readonly #files: CommandFiles;
   readonly #places = new Map<string, Place>();
+  readonly #undeclared: UndeclaredPorts;
   #offered: Procedure[] = [];
   readonly #readingListeners: Listeners<ReadingEvent>;
   readonly #stateListeners: Listeners<StateEvent>;
@@ -29,6 +48,7 @@ export class DeviceDesk {
     this.#registry = options.registry;
     this.#log = options.log;
     this.#files = options.files;
+    this.#undeclared = new UndeclaredPorts(options.log);
     const report = (thrown: unknown) =>
       this.#log.error(
         "device-listener",
@@ -43,7 +63,9 @@ export class DeviceDesk {
   start(): void {
     this.#offered = deskProcedures({
       list: () => this.list(),
-      device: (name) => this.#places.get(name)?.device,
+      device: (name) => this.#placeOf(name).device,
+      devices: () => [...this.#places.values()].map(({ device, port }) => ({ device, leases: port.leases })),
+      use: (wish) => this.use(wish),
       log: this.#log,
     });
     for (const procedure of this.#offered) this.#registry.add(procedure);
@@ -82,6 +104,29 @@ export class DeviceDesk {
     }));
   }
 
+  /**
+   * Begins to use a port, to watch it or to take it. Whoever watches a declared device's needs nobody's leave.
+   *
+   * @throws TetherError `not-found` for an unknown device, `forbidden` to open what he may not, `device-missing`,
+   * `busy` or `device-failed` when a port that no device has cannot be opened
+   */
+  async use({ port, mayOpen, baudRate }: PortWish): Promise<PortUse> {
+    if (!port.startsWith("/")) return this.#placeOf(port).port.use(async () => {});
+    const path = await serialPath(port);
+    const device = await deviceAt(
+      path,
+      [...this.#places.values()].map((place) => place.device),
+    );
+    if (device !== undefined) return this.#placeOf(device.name).port.use(async () => {});
+    if (!mayOpen) {
+      throw new TetherError(
+        "forbidden",
+        `no device is declared on ${port}: to open it needs the role operator`,
+      );
+    }
+    return await this.#undeclared.use(path, baudRate);
+  }
+
   /** Hears of every value of every device's readings; what it gives ends that. */
   onReading(listener: (event: ReadingEvent) => void): () => void {
     return this.#readingListeners.add(listener);
@@ -108,7 +153,11 @@ export class DeviceDesk {
       if (place !== undefined && isDeepStrictEqual(place.profile, profile)) kept.set(profile.name, place);
     }
     const gone = [...this.#places.values()].filter((place) => kept.get(place.profile.name) !== place);
-    await Promise.all(gone.map((place) => this.#remove(place)));
+    const undeclared = new TetherError(
+      "device-missing",
+      "the configuration was read again, and says otherwise",
+    );
+    await Promise.all(gone.map((place) => this.#remove(place, undeclared)));
     this.#places.clear();
     const added: Place[] = [];
     for (const profile of profiles) {
@@ -124,7 +173,11 @@ export class DeviceDesk {
 
   /** Closes every port; who waits for a device is told. */
   async stop(): Promise<void> {
-    await Promise.all([...this.#places.values()].map((place) => this.#remove(place)));
+    const reason = new TetherError("unreachable", "the agent is stopping");
+    await Promise.all([
+      ...[...this.#places.values()].map((place) => this.#remove(place, reason)),
+      this.#undeclared.stop(reason),
+    ]);
     this.#places.clear();
     for (const { name } of this.#offered.splice(0)) this.#registry.remove(name);
   }
@@ -132,7 +185,7 @@ export class DeviceDesk {
   #create(profile: DeviceProfile): Place | undefined {
     try {
       const device = new Device(profile, { log: this.#log, now: Date.now });
-      const place: Place = { profile, device, offered: [] };
+      const place: Place = { profile, device, port: new UsedPort(device, this.#log), offered: [] };
       this.#offer(place);
       this.#listen(place);
       return place;
@@ -174,7 +227,18 @@ export class DeviceDesk {
     });
   }
 
-  async #remove(place: Place): Promise<void> {
+  /** Throws TetherError `not-found`, naming those that there are. */
+  #placeOf(name: string): Place {
+    const place = this.#places.get(name);
+    if (place !== undefined) return place;
+    const names = [...this.#places.keys()];
+    throw new TetherError("not-found", `there is no device "${name}"`, {
+      hint: names.length === 0 ? "none is declared" : `there are: ${names.join(", ")}`,
+    });
+  }
+
+  async #remove(place: Place, reason: TetherError): Promise<void> {
+    place.port.end(reason);
     this.#withdraw(place);
     await place.device.stop();
   }

@@ -11,6 +11,21 @@ export type DeviceFacts = {
   readings: string[];
 };
 
+/** What has passed on a device's port, and who holds it now. Times are ISO 8601 in UTC. */
+export type StatisticsFacts = {
+  name: string;
+  state: DeviceState;
+  reason: string | null;
+  bytesIn: number;
+  bytesOut: number;
+  opens: number;
+  reconnects: number;
+  errors: number;
+  lastFailure: { code: string; message: string; time: string } | null;
+  watchers: number;
+  holder: { label: string; kind: string; since: string } | null;
+};
+
 /** A reading of a device has a value, the same one again too. Times are ISO 8601 in UTC. */
 export interface ReadingEvent {
   readonly device: string;

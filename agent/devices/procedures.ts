@@ -1,19 +1,25 @@
-import { type Device, SERIAL_DEFAULTS, sendLine, serialPath } from "../../firmware-bridge/index.ts";
+import { type Device, SERIAL_DEFAULTS, serialPath } from "../../firmware-bridge/index.ts";
 import { type JsonObject, SERIAL, TetherError } from "../../protocol/index.ts";
 import type { Log } from "../log.ts";
 import type { Arguments, CallContext, Procedure } from "../procedures/index.ts";
-import type { DeviceFacts } from "./facts.ts";
+import type { PortWish } from "./desk.ts";
+import type { DeviceFacts, StatisticsFacts } from "./facts.ts";
+import type { Leases } from "./lease.ts";
 import { type DevicePort, listSerialPorts } from "./serial-ports.ts";
+import { deviceAt, type PortUse } from "./used-ports.ts";
 
 /** What the procedures need of the desk. */
 export interface DeskDoor {
   list(): DeviceFacts[];
-  /** The declared device of that name. */
-  device(name: string): Device | undefined;
+  /** The declared device of that name. Throws TetherError `not-found`. */
+  device(name: string): Device;
+  /** The declared devices, each with who holds it. */
+  devices(): readonly { readonly device: Device; readonly leases: Leases }[];
+  use(wish: PortWish): Promise<PortUse>;
   readonly log: Log;
 }
 
-/** `devices.list`, `serial.list` and `serial.send`. */
+/** `devices.list`, `devices.statistics`, `devices.reopen`, `serial.list` and `serial.send`. */
 export function deskProcedures(desk: DeskDoor): Procedure[] {
   const text = { type: "string" };
   const perhaps = { type: ["string", "null"] };
@@ -36,6 +42,42 @@ export function deskProcedures(desk: DeskDoor): Procedure[] {
       role: "viewer",
       retryable: true,
       run: () => desk.list(),
+    },
+    {
+      name: "devices.statistics",
+      summary: "What has passed on each device's port since the agent started, and who holds it.",
+      parameters: {},
+      result: {
+        type: "array",
+        items: object({
+          name: text,
+          state: text,
+          reason: perhaps,
+          bytesIn: { type: "integer" },
+          bytesOut: { type: "integer" },
+          opens: { type: "integer" },
+          reconnects: { type: "integer" },
+          errors: { type: "integer" },
+          lastFailure: { type: ["object", "null"], properties: { code: text, message: text, time: text } },
+          watchers: { type: "integer" },
+          holder: { type: ["object", "null"], properties: { label: text, kind: text, since: text } },
+        }),
+      },
+      role: "viewer",
+      retryable: true,
+      run: () => desk.devices().map(statisticsOf),
+    },
+    {
+      name: "devices.reopen",
+      summary: "Tries to open a device's port now, as after it was closed with `reopen: false`.",
+      parameters: { device: text },
+      result: { type: "null" },
+      role: "operator",
+      retryable: true,
+      run: (args) => {
+        desk.device((args as { device: string }).device).reopen();
+        return null;
+      },
     },
     {
       name: "serial.list",
@@ -81,12 +123,15 @@ export function deskProcedures(desk: DeskDoor): Procedure[] {
 
 async function send(desk: DeskDoor, args: Arguments, { caller, signal }: CallContext): Promise<string> {
   const { port, text, baudRate } = args as { port: string; text: string; baudRate: number };
-  if (!port.startsWith("/")) return await deviceNamed(desk, port).say(text, signal);
+  if (!port.startsWith("/")) return await desk.device(port).say(text, signal);
   const path = await serialPath(port);
-  const holder = await holderOf(path, devicePorts(desk));
-  if (holder !== undefined) {
-    throw new TetherError("busy", `${port} is held by the device ${holder}`, {
-      hint: `send to the device by its name: ${holder}`,
+  const holder = await deviceAt(
+    path,
+    desk.devices().map(({ device }) => device),
+  );
+  if (holder?.state === "ready") {
+    throw new TetherError("busy", `${port} is held by the device ${holder.name}`, {
+      hint: `send to the device by its name: ${holder.name}`,
     });
   }
   desk.log.info("serial-opened", `${caller.label} sends a line to ${path}`, {
@@ -94,24 +139,34 @@ async function send(desk: DeskDoor, args: Arguments, { caller, signal }: CallCon
     address: caller.origin,
     path,
   });
-  return await sendLine({ path, baudRate, text }, signal);
-}
-
-function deviceNamed(desk: DeskDoor, name: string): Device {
-  const device = desk.device(name);
-  if (device) return device;
-  const names = desk.list().map((each) => each.name);
-  throw new TetherError("not-found", `there is no device "${name}"`, {
-    hint: names.length === 0 ? "none is declared" : `there are: ${names.join(", ")}`,
-  });
-}
-
-/** The device that has the port at a path open. */
-async function holderOf(path: string, ports: readonly DevicePort[]): Promise<string | undefined> {
-  for (const { device, path: held, isOpen } of ports) {
-    if (isOpen && (await serialPath(held).catch(() => undefined)) === path) return device;
+  const use = await desk.use({ port: path, mayOpen: true, baudRate });
+  try {
+    return await use.device.say(text, signal);
+  } finally {
+    await use.close();
   }
-  return undefined;
+}
+
+function statisticsOf({
+  device,
+  leases,
+}: {
+  readonly device: Device;
+  readonly leases: Leases;
+}): StatisticsFacts {
+  const { lastFailure, ...counts } = device.statistics;
+  const { holding } = leases;
+  return {
+    name: device.name,
+    state: device.state,
+    reason: device.condition.reason ?? null,
+    ...counts,
+    lastFailure: lastFailure ? { ...lastFailure, time: new Date(lastFailure.time).toISOString() } : null,
+    watchers: device.traffic.followers,
+    holder: holding
+      ? { label: holding.holder, kind: holding.kind, since: holding.since.toISOString() }
+      : null,
+  };
 }
 
 function devicePorts(desk: DeskDoor): DevicePort[] {

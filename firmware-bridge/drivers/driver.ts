@@ -49,7 +49,15 @@ export interface DriverCommand {
 
 /** What a driver may do on its link. */
 export interface DriverPort {
+  /** Throws `busy` while somebody else holds the port, `device-missing`, `limit`. */
   write(bytes: Uint8Array): Promise<void>;
+  /**
+   * Keeps the port for something long that must not be disturbed, such as a machine's job: until what it gives is
+   * called, nobody gets the port but an admin who takes it, and then `cut` is told why. A `detach` ends it too.
+   *
+   * @throws TetherError `busy` while somebody else holds the port
+   */
+  claim?(what: string, cut: (reason: TetherError) => void): () => void;
 }
 
 /** A reading that the driver itself has, beside those of the profile's `readings`. */

@@ -1,11 +1,26 @@
 import { TetherError } from "../../protocol/errors.ts";
-import { SERIAL } from "../../protocol/limits.ts";
 import type { InputLines, Link, LinkReceiver, OutputLines } from "./link.ts";
+import { OutputQueue } from "./output-queue.ts";
+import { type Buffers, type PortSettings, SERIAL_DEFAULTS } from "./settings.ts";
+
+/** How one end of a cable in memory stands, as a meter at the other end would show it. */
+export interface MemoryState {
+  readonly settings: PortSettings;
+  readonly dtr: boolean;
+  readonly rts: boolean;
+  readonly break: boolean;
+}
+
+/** Whoever gets what a cable in memory brings. */
+export interface MemoryReceiver extends LinkReceiver {
+  /** The other end was opened, or stands otherwise now. */
+  changed?(other: MemoryState): void;
+}
 
 /** One end of a cable in memory. */
 export interface MemoryEnd {
-  /** Plugs in; throws `busy` while this end is open. */
-  open(receiver: LinkReceiver): Link;
+  /** Plugs in, with the usual settings unless given; throws `busy` while this end is open. */
+  open(receiver: MemoryReceiver, settings?: PortSettings): Link;
 }
 
 /**
@@ -35,58 +50,88 @@ class Plug implements MemoryEnd {
   peer: Plug | undefined;
   current: MemoryLink | undefined;
 
-  open(receiver: LinkReceiver): Link {
+  open(receiver: MemoryReceiver, settings: PortSettings = SERIAL_DEFAULTS): Link {
     if (this.current) throw new TetherError("busy", "this end of the cable in memory is open already");
-    this.current = new MemoryLink(this, receiver);
+    this.current = new MemoryLink(this, receiver, settings);
+    this.current.tell();
     return this.current;
   }
 }
 
 class MemoryLink implements Link {
+  settings: PortSettings;
   readonly lines = { dtr: true, rts: true, break: false };
+  readonly receiver: MemoryReceiver;
   readonly #plug: Plug;
-  readonly #receiver: LinkReceiver;
-  #queuedBytes = 0;
+  readonly #output = new OutputQueue("the port");
 
-  constructor(plug: Plug, receiver: LinkReceiver) {
+  constructor(plug: Plug, receiver: MemoryReceiver, settings: PortSettings) {
     this.#plug = plug;
-    this.#receiver = receiver;
+    this.receiver = receiver;
+    this.settings = settings;
   }
 
   async write(bytes: Uint8Array): Promise<void> {
     if (!this.#isOpen) throw this.#gone();
-    if (this.#queuedBytes + bytes.length > SERIAL.queuedOutput) {
-      throw new TetherError("limit", `the port takes no more: ${this.#queuedBytes} bytes are waiting`);
-    }
-    this.#queuedBytes += bytes.length;
     const copy = Uint8Array.from(bytes);
-    await null; // never inside the writer's own call, as on a real port
-    this.#queuedBytes -= copy.length;
-    if (!this.#isOpen) throw this.#gone();
-    const peer = this.#plug.peer?.current;
-    if (peer) peer.#receiver.received(copy);
+    // Never inside the writer's own call, as on a real port.
+    await this.#output.write(copy, async () => {
+      if (!this.#isOpen) throw this.#gone();
+      this.#peer?.receiver.received(copy);
+    });
+  }
+
+  configure(change: Partial<PortSettings>): Promise<PortSettings> {
+    return this.#output.inTurn(async () => {
+      if (!this.#isOpen) throw this.#gone();
+      this.settings = { ...this.settings, ...change };
+      this.tell();
+      return this.settings;
+    });
   }
 
   async setLines(lines: OutputLines): Promise<boolean> {
     if (!this.#isOpen) return false;
     Object.assign(this.lines, lines);
+    this.tell();
     return true;
   }
 
   async inputLines(): Promise<InputLines | undefined> {
     if (!this.#isOpen) return undefined;
-    const theirs = this.#plug.peer?.current?.lines;
+    const theirs = this.#peer?.lines;
     return { cts: theirs?.rts ?? false, dsr: theirs?.dtr ?? false, dcd: theirs?.dtr ?? false };
+  }
+
+  async purge(buffers: Buffers): Promise<void> {
+    if (!this.#isOpen) throw this.#gone();
+    if (buffers !== "input") this.#output.drop();
+  }
+
+  async drain(): Promise<void> {
+    await this.#output.inTurn(async () => {
+      if (!this.#isOpen) throw this.#gone();
+    });
   }
 
   async close(): Promise<void> {
     if (this.#isOpen) this.#plug.current = undefined;
   }
 
+  /** Shows the other end how this one stands. */
+  tell(): void {
+    const { settings, lines } = this;
+    this.#peer?.receiver.changed?.({ settings, ...lines });
+  }
+
   end(): void {
     if (!this.#isOpen) return;
     this.#plug.current = undefined;
-    this.#receiver.ended(this.#gone());
+    this.receiver.ended(this.#gone());
+  }
+
+  get #peer(): MemoryLink | undefined {
+    return this.#plug.peer?.current;
   }
 
   get #isOpen(): boolean {

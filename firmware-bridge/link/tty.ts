@@ -3,7 +3,9 @@ import { access, stat } from "node:fs/promises";
 import { TetherError } from "../../protocol/errors.ts";
 import { SERIAL } from "../../protocol/limits.ts";
 import type { InputLines, Link, LinkReceiver, OutputLines } from "./link.ts";
+import { OutputQueue } from "./output-queue.ts";
 import { loadSerialPort } from "./serialport.ts";
+import { type Buffers, type PortSettings, SERIAL_DEFAULTS } from "./settings.ts";
 
 type Binding = Awaited<ReturnType<typeof loadSerialPort>>;
 type Port = Awaited<ReturnType<Binding["open"]>>;
@@ -11,11 +13,9 @@ type Port = Awaited<ReturnType<Binding["open"]>>;
 /** Bytes asked of the port at once; the kernel's own buffer for a tty is 4 KiB. */
 const READ_BYTES = 16 * 1024;
 
-/** What a port is opened with. */
-export interface TtyOptions {
+/** What a port is opened with; settings that are left out are the usual ones. */
+export interface TtyOptions extends Partial<PortSettings> {
   readonly path: string;
-  /** Bits a second. */
-  readonly baudRate: number;
 }
 
 /**
@@ -25,16 +25,24 @@ export interface TtyOptions {
  *
  * @throws TetherError `device-missing` not there, `busy` another program has it, `device-failed` all else.
  */
-export async function openTty(options: TtyOptions, receiver: LinkReceiver): Promise<Link> {
+export async function openTty({ path, ...wanted }: TtyOptions, receiver: LinkReceiver): Promise<Link> {
   const binding = await loadSerialPort();
-  const node = await checkTty(options.path);
+  const node = await checkTty(path);
+  const settings = { ...SERIAL_DEFAULTS, ...wanted };
   try {
-    const port = await binding.open({ ...options, lock: true, hupcl: false });
-    return new TtyLink(port, options.path, node, receiver);
+    const port = await binding.open({ path, ...termios(settings), lock: true });
+    return new TtyLink({ binding, port, path, node, settings, receiver });
   } catch (thrown) {
-    await checkTty(options.path);
-    throw openError(options.path, thrown);
+    await checkTty(path);
+    throw openError(path, thrown);
   }
+}
+
+/** Settings as the addon wants them. `hupcl: false` leaves it as it is: only the system's owner can clear it. */
+function termios({ baudRate, dataBits, parity, stopBits, flowControl }: PortSettings) {
+  const software = flowControl === "software";
+  const rtscts = flowControl === "hardware";
+  return { baudRate, dataBits, parity, stopBits, rtscts, xon: software, xoff: software, hupcl: false };
 }
 
 /** Tells the port at a path from another that takes the path later. */
@@ -79,24 +87,38 @@ function openError(path: string, thrown: unknown): TetherError {
   return new TetherError("device-failed", `${path} cannot be opened: ${reason}`, { cause: thrown });
 }
 
+interface TtyParts {
+  readonly binding: Binding;
+  readonly port: Port;
+  readonly path: string;
+  readonly node: PortNode;
+  readonly settings: PortSettings;
+  readonly receiver: LinkReceiver;
+}
+
 class TtyLink implements Link {
+  settings: PortSettings;
+  readonly #binding: Binding;
   readonly #port: Port;
   readonly #path: string;
   readonly #node: PortNode;
   readonly #receiver: LinkReceiver;
   readonly #watch: NodeJS.Timeout;
+  readonly #output: OutputQueue;
   #open = true;
   #closing: Promise<void> | undefined;
-  #writing: Promise<void> = Promise.resolve();
-  #queuedBytes = 0;
   // The kernel raises both when a port is opened (termios(3), tty_port_block_til_ready).
   #lines = { dtr: true, rts: true, break: false };
+  #linesSet = false;
 
-  constructor(port: Port, path: string, node: PortNode, receiver: LinkReceiver) {
+  constructor({ binding, port, path, node, settings, receiver }: TtyParts) {
+    this.settings = settings;
+    this.#binding = binding;
     this.#port = port;
     this.#path = path;
     this.#node = node;
     this.#receiver = receiver;
+    this.#output = new OutputQueue(path);
     // Unplugging shows at once only in a pending read, so there is always one. A read that begins just after
     // the tty was hung up gives no bytes for ever, and the addon reads again: hence the watch.
     void this.#read();
@@ -105,28 +127,42 @@ class TtyLink implements Link {
 
   async write(bytes: Uint8Array): Promise<void> {
     if (!this.#open) throw this.#gone();
-    if (this.#queuedBytes + bytes.length > SERIAL.queuedOutput) {
-      throw new TetherError("limit", `${this.#path} takes no more: ${this.#queuedBytes} bytes are waiting`);
-    }
-    this.#queuedBytes += bytes.length;
-    const turn = this.#writing.then(() => this.#writeNow(bytes));
-    this.#writing = turn.catch(() => {});
-    try {
-      await turn;
-    } finally {
-      this.#queuedBytes -= bytes.length;
-    }
+    await this.#output.write(bytes, () => this.#writeNow(bytes));
+  }
+
+  configure(change: Partial<PortSettings>): Promise<PortSettings> {
+    return this.#output.inTurn(async () => {
+      const next = { ...this.settings, ...change };
+      const { baudRate: before, ...framingBefore } = this.settings;
+      const { baudRate, ...framing } = next;
+      const reframes = Object.entries(framing).some(
+        ([key, value]) => framingBefore[key as keyof typeof framing] !== value,
+      );
+      // Changing them drops what the kernel still has to send.
+      if (reframes || baudRate !== before) await this.#drain();
+      try {
+        if (reframes) await this.#reframe(next);
+        else if (baudRate !== before) await this.#port.update({ baudRate });
+      } catch (thrown) {
+        if (!this.#open) throw this.#gone(thrown);
+        const reason = thrown instanceof Error ? thrown.message.replace(/^Error:? /, "") : String(thrown);
+        throw new TetherError("invalid", `${this.#path} takes no such settings: ${reason}`, { cause: thrown });
+      }
+      this.settings = next;
+      return next;
+    });
   }
 
   async setLines(lines: OutputLines): Promise<boolean> {
     if (!this.#open) return false;
     const next = { ...this.#lines, ...lines };
     try {
-      await this.#port.set({ brk: next.break, dtr: next.dtr, rts: next.rts, cts: false, dsr: false });
+      await this.#setLines(next);
     } catch {
       return false; // a pseudo-terminal has none
     }
     this.#lines = next;
+    this.#linesSet = true;
     return true;
   }
 
@@ -140,11 +176,57 @@ class TtyLink implements Link {
     }
   }
 
+  async purge(buffers: Buffers): Promise<void> {
+    if (!this.#open) throw this.#gone();
+    // The kernel's input is empty already: all of it is read as it comes.
+    if (buffers === "input") return;
+    this.#output.drop();
+    // Not in turn: it is what lets a write go on that the other side holds up.
+    await this.#port.flush().catch((thrown) => this.#failed(thrown));
+  }
+
+  async drain(): Promise<void> {
+    await this.#output.inTurn(() => this.#drain());
+  }
+
   close(): Promise<void> {
     this.#open = false;
     clearInterval(this.#watch);
     this.#closing ??= this.#port.close().catch(() => {}); // a port that is gone cannot be closed better
     return this.#closing;
+  }
+
+  /**
+   * The settings are the terminal's and not a descriptor's (termios(3)), so a second one sets what the addon sets
+   * only on opening. The port itself is never closed by that: it neither drops DTR nor loses its lock.
+   */
+  async #reframe(settings: PortSettings): Promise<void> {
+    const second = await this.#binding.open({ path: this.#path, ...termios(settings), lock: false });
+    // Opening raises both lines again where they had been lowered.
+    if (this.#linesSet) await this.#setLines(this.#lines).catch(() => {});
+    await second.close();
+  }
+
+  async #setLines(lines: { readonly dtr: boolean; readonly rts: boolean; readonly break: boolean }) {
+    await this.#port.set({ brk: lines.break, dtr: lines.dtr, rts: lines.rts, cts: false, dsr: false });
+  }
+
+  async #drain(): Promise<void> {
+    if (!this.#open) throw this.#gone();
+    // A port that the other side holds up drains never, and each one that waits takes one of Node's few threads.
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      void this.#port.flush().catch(() => {});
+    }, SERIAL.drain);
+    try {
+      await this.#port.drain();
+    } catch (thrown) {
+      this.#failed(thrown);
+    } finally {
+      clearTimeout(timer);
+    }
+    if (late) throw new TetherError("timeout", `${this.#path} sent nothing more for ${SERIAL.drain} ms`);
   }
 
   async #read(): Promise<void> {
@@ -173,9 +255,13 @@ class TtyLink implements Link {
     try {
       await this.#port.write(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
     } catch (thrown) {
-      this.#end(thrown);
-      throw this.#gone(thrown);
+      this.#failed(thrown);
     }
+  }
+
+  #failed(thrown: unknown): never {
+    this.#end(thrown);
+    throw this.#gone(thrown);
   }
 
   #end(cause: unknown): void {

@@ -1,6 +1,7 @@
 import { LineParser } from "../framing/lines.ts";
 import type { Link, LinkReceiver } from "../link/link.ts";
 import { MemoryCable, type MemoryEnd } from "../link/memory.ts";
+import type { PortSettings } from "../link/settings.ts";
 
 /** Bytes of a command, as in the firmware. */
 const LINE_BYTES = 31;
@@ -19,9 +20,9 @@ export class BenchBoard implements MemoryEnd {
   #readings = 0;
   #presser: NodeJS.Timeout | undefined;
 
-  open(receiver: LinkReceiver): Link {
+  open(receiver: LinkReceiver, settings?: PortSettings): Link {
     const [host, board] = this.#cable.ends;
-    const link = host.open(receiver);
+    const link = host.open(receiver, settings);
     this.#link ??= board.open(this.#receiver());
     clearInterval(this.#presser);
     this.#presser = setInterval(() => void this.#pressUnlessUnplugged(), PRESS_INTERVAL).unref();

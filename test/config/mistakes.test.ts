@@ -169,14 +169,14 @@ const MISTAKES: readonly (readonly [string, readonly string[]])[] = [
     "devices: [ {} ]\n",
     [
       "1:12: devices[0] has no name, allowed: 1 to 64 of A-Z a-z 0-9 _ -, the first no -",
-      "1:12: devices[0] has no serial, allowed: the keys path match simulate baudRate",
+      "1:12: devices[0] has no serial, allowed: the keys path match simulate baudRate dataBits parity stopBits flowControl dtr rts reopen",
     ],
   ],
   [
     "devices:\n  -\n",
     [
       "2:4: devices[0] has no name, allowed: 1 to 64 of A-Z a-z 0-9 _ -, the first no -",
-      "2:4: devices[0] has no serial, allowed: the keys path match simulate baudRate",
+      "2:4: devices[0] has no serial, allowed: the keys path match simulate baudRate dataBits parity stopBits flowControl dtr rts reopen",
     ],
   ],
   ["devices: { name: x }\n", ["1:10: devices is a group of keys, allowed: a list of 0 to 64 items"]],

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { LinkReceiver } from "../../firmware-bridge/link/link.ts";
-import { MemoryCable } from "../../firmware-bridge/link/memory.ts";
+import { MemoryCable, type MemoryState } from "../../firmware-bridge/link/memory.ts";
 import type { TetherError } from "../../protocol/errors.ts";
 import { SERIAL } from "../../protocol/limits.ts";
 
@@ -74,4 +74,35 @@ test("memory link: what waits to be written has a bound", async () => {
   await assert.rejects(linkA.write(Buffer.alloc(1)), { code: "limit" });
   await first;
   await linkA.write(Buffer.alloc(1));
+});
+
+test("memory link: the other end sees settings and lines, and a purge drops what waits", async () => {
+  const cable = new MemoryCable();
+  const states: MemoryState[] = [];
+  const heard: string[] = [];
+  cable.ends[1].open({
+    received: (bytes) => heard.push(Buffer.from(bytes).toString()),
+    ended() {},
+    changed: (state) => states.push(state),
+  });
+  const link = cable.ends[0].open({ received() {}, ended() {} });
+  const writes = [link.write(Buffer.from("a")), link.write(Buffer.from("b"))];
+  await link.configure({ baudRate: 300, parity: "odd" });
+  await Promise.all(writes);
+  assert.deepEqual(heard, ["a", "b"], "what was written before has left");
+  await link.setLines({ dtr: false, break: true });
+  assert.deepEqual(
+    states.map(({ settings, dtr, break: brk }) => [settings.baudRate, settings.parity, dtr, brk]),
+    [
+      [115_200, "none", true, false],
+      [300, "odd", true, false],
+      [300, "odd", false, true],
+    ],
+  );
+  const dropped = link.write(Buffer.from("c"));
+  await link.purge("output");
+  await dropped;
+  await link.write(Buffer.from("d"));
+  await link.drain();
+  assert.deepEqual(heard, ["a", "b", "d"]);
 });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdir, readlink, symlink, unlink } from "node:fs/promises";
 import { type TestContext, test } from "node:test";
@@ -144,6 +144,60 @@ test("tty: a pseudo-terminal has no modem lines, which harms nothing", { skip },
   await link.close();
   await link.close();
   await assert.rejects(link.write(Buffer.from("x")), { code: "device-missing" });
+});
+
+test("tty: settings change while the port stays open, and it is read on", {
+  skip: missing("socat"),
+}, async (t) => {
+  const terminal = await createTerminal(t);
+  await terminal.plug();
+  let heard = "";
+  const receiver = (into: (text: string) => void) => ({
+    received: (bytes: Uint8Array) => into(Buffer.from(bytes).toString()),
+    ended() {},
+  });
+  const far = await openTty(
+    { path: terminal.boardPath },
+    receiver(() => {}),
+  );
+  const near = await openTty(
+    { path: terminal.path, baudRate: 9600 },
+    receiver((text) => {
+      heard += text;
+    }),
+  );
+  t.after(() => Promise.all([near.close(), far.close()]));
+  const stty = () => execFileSync("stty", ["-F", terminal.path, "-a"], { encoding: "utf8" });
+  const before = await descriptors();
+  // A pseudo-terminal knows no parity: the kernel takes it away again (drivers/tty/pty.c).
+  const settings = await near.configure({ stopBits: 2, flowControl: "hardware", baudRate: 19_200 });
+  assert.deepEqual(settings, {
+    baudRate: 19_200,
+    dataBits: 8,
+    parity: "none",
+    stopBits: 2,
+    flowControl: "hardware",
+  });
+  assert.match(stty(), /speed 19200 baud[\s\S]* cstopb[\s\S]* crtscts/);
+  await near.configure({ baudRate: 57_600 });
+  assert.match(stty(), /speed 57600 baud[\s\S]* cstopb/);
+  await near.configure({ stopBits: 1, flowControl: "none" });
+  assert.match(stty(), /speed 57600 baud[\s\S]* -cstopb[\s\S]* -crtscts/);
+  assert.equal(await descriptors(), before, "no descriptor is left behind");
+  await assert.rejects(
+    openTty(
+      { path: terminal.path },
+      receiver(() => {}),
+    ),
+    { code: "busy" },
+  );
+  await far.write(Buffer.from("still here"));
+  await until(() => heard === "still here", "the port to be read on");
+  await near.drain();
+  await near.purge("both");
+  await near.close();
+  await assert.rejects(near.configure({ baudRate: 9600 }), { code: "device-missing" });
+  await assert.rejects(near.drain(), { code: "device-missing" });
 });
 
 test("tty: a mebibyte of every byte arrives whole, and a port that nobody reads has a bound", {
