@@ -135,11 +135,15 @@ export class Agent {
 
     const registry = new Registry();
     const facts = () => ({ name: this.#configuration.name, tags: this.#configuration.tags });
+    const workers = () => this.#configuration.compute.workers;
     const agentFacts = {
       id: identity.id,
       version: VERSION,
       get name() {
         return facts().name;
+      },
+      get workers() {
+        return workers();
       },
     };
     for (const procedure of builtinProcedures(agentFacts, registry)) registry.add(procedure);

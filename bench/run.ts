@@ -10,6 +10,7 @@ import { benchCompute } from "./compute.ts";
 import type { Findings } from "./contest.ts";
 import { benchDiscovery } from "./discovery.ts";
 import { benchExec } from "./exec.ts";
+import { benchFanOut } from "./fan-out.ts";
 import { benchFiles } from "./files.ts";
 import { benchFootprint } from "./footprint.ts";
 import { benchFtp } from "./ftp.ts";
@@ -28,6 +29,7 @@ const SUBJECTS: { readonly [name: string]: () => Promise<Findings> } = {
   ftp: benchFtp,
   discovery: benchDiscovery,
   compute: benchCompute,
+  "fan-out": benchFanOut,
 };
 
 const RESULTS = fileURLToPath(new URL("RESULTS.md", import.meta.url));

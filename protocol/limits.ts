@@ -137,6 +137,8 @@ export const FAN_OUT = {
   /** Bytes of a file of rows, and its rows. */
   rowsBytes: 256 * MiB,
   rows: 1_000_000,
+  /** Milliseconds below which a row is quick: the next one waits at the agent then, and no round trip is idle. */
+  quickRow: 100,
   /** Rows under way with one agent, however many processes it says that it has. */
   rowsPerAgent: 64,
   /** Rows that may be answered before their turn to be printed has come. */

@@ -154,12 +154,12 @@ async function callMember(registry: Registry, call: JsonObject, context: CallCon
   }
 }
 
-/** OpenRPC 1.3.2; `x-role` and `x-variadic` are extensions of ours, which it leaves room for. */
+/** OpenRPC 1.3.2; `x-role`, `x-retryable` and `x-variadic` are extensions of ours, which it leaves room for. */
 function openRpcDocument(facts: AgentFacts, listings: readonly Listing[]): JsonObject {
   return {
     openrpc: "1.3.2",
     info: { title: `Tether agent ${facts.name}`, version: facts.version },
-    methods: listings.map(({ name, summary, parameters, result, role }) => ({
+    methods: listings.map(({ name, summary, parameters, result, role, retryable }) => ({
       name,
       summary,
       paramStructure: "either",
@@ -171,6 +171,7 @@ function openRpcDocument(facts: AgentFacts, listings: readonly Listing[]): JsonO
       })),
       result: { name: "result", schema: result },
       "x-role": role,
+      ...(retryable ? { "x-retryable": true } : {}),
     })),
   };
 }

@@ -18,6 +18,8 @@ export type Listing = {
   parameters: Schema;
   result: Schema;
   role: Role;
+  /** True when calling twice does no more than calling once. */
+  retryable: boolean;
 };
 
 interface Entry {
@@ -156,5 +158,6 @@ function listingOf(procedure: Procedure): Listing {
     parameters: { type: "object", properties, required, additionalProperties: false },
     result: procedure.result,
     role: procedure.role,
+    retryable: procedure.retryable,
   };
 }

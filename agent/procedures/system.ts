@@ -8,6 +8,8 @@ export interface AgentFacts {
   readonly id: string;
   readonly name: string;
   readonly version: string;
+  /** Processes for user procedures. */
+  readonly workers: number;
 }
 
 const text = { type: "string" } as const;
@@ -33,6 +35,7 @@ export function systemProcedures(facts: AgentFacts): readonly Procedure[] {
           arch: text,
           node: text,
           uptimeSeconds: number,
+          workers: { type: "integer", description: "processes for user procedures" },
           load: { type: "array", items: number, minItems: 3, maxItems: 3 },
           memory: { type: "object", properties: { total: number, available: number, used: number } },
           temperature: { type: ["number", "null"], description: "°C" },
@@ -71,6 +74,7 @@ async function gatherInfo(facts: AgentFacts): Promise<JsonObject> {
     arch: arch(),
     node: process.version,
     uptimeSeconds: Math.floor(uptime()),
+    workers: facts.workers,
     load: loadavg(),
     memory,
     temperature,

@@ -29,7 +29,7 @@ export async function run(context: CommandContext): Promise<number> {
     ...(context.timeout !== undefined && { timeout: context.timeout }),
   };
   const file = context.options.get("batch");
-  if (file !== undefined && context.args.length > 0) {
+  if (file !== undefined && (context.args.length > 0 || context.options.has("spread"))) {
     throw new TetherError("usage", "--batch reads the calls from its file, and takes no procedure", {
       hint: `usage: ${context.usage}`,
     });
@@ -38,6 +38,16 @@ export async function run(context: CommandContext): Promise<number> {
   const [procedure, ...words] = context.args;
   if (procedure === undefined) {
     throw new TetherError("usage", "a procedure is missing", { hint: `usage: ${context.usage}` });
+  }
+  const spread = context.options.get("spread");
+  if (spread !== undefined) {
+    if (words.length > 0) {
+      throw new TetherError("usage", "--spread reads the arguments from its file, and takes no others", {
+        hint: `usage: ${context.usage}`,
+      });
+    }
+    const { runSpread } = await import("../fan-out/spread.ts");
+    return runSpread(procedure, spread, wait, context);
   }
   const params = words.map(argumentValue);
   return onAgents(context, {

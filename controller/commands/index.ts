@@ -29,6 +29,11 @@ export const OPTIONS = {
   "password-file": { value: "FILE", global: false, summary: "a file with the password" },
   port: { value: "N", global: false, summary: "UDP port that agents listen on" },
   recursive: { short: "r", global: false, summary: "folders too, with all that is in them" },
+  spread: {
+    value: "FILE",
+    global: false,
+    summary: "a call a line, given to the agents as they become free; - for stdin",
+  },
   target: { value: "ADDRESS", global: false, summary: "ask this address too; may be given several times" },
   terminal: { short: "t", global: false, summary: "give it a terminal" },
   tls: { global: false, summary: "protect commands and data" },
@@ -102,9 +107,9 @@ export const VERBS = {
     load: () => import("./procedures.ts"),
   },
   call: {
-    usage: "PROCEDURE [ARG…] | --batch FILE",
+    usage: "PROCEDURE [ARG…] | PROCEDURE --spread FILE | --batch FILE",
     summary: "call a procedure; an ARG that is valid JSON is that value, else a string",
-    options: ["batch"],
+    options: ["batch", "spread"],
     load: () => import("./call.ts"),
   },
   ls: { usage: "[PATH]", summary: "the files on the agent", options: [], load: () => import("./ls.ts") },

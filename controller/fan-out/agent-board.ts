@@ -36,7 +36,7 @@ export class AgentBoard {
   readonly #start = performance.now();
   #printing = 0;
 
-  /** `title` is shown in the first line, beside how many are done. */
+  /** `title` is what stands in the first line; how many are done unless given. */
   constructor(
     terminal: Terminal & { readonly isTTY?: boolean },
     names: readonly string[],
@@ -106,9 +106,9 @@ export class AgentBoard {
         ? all
         : all.sort(([, a], [, b]) => ORDER.indexOf(a.state) - ORDER.indexOf(b.state)).slice(0, room);
     const count = (state: AgentState) => all.filter(([, row]) => row.state === state).length;
-    const facts = [`${count("done")} of ${all.length} done`, `${count("failed")} failed`, this.#title?.()];
+    const facts = this.#title?.() ?? `${count("done")} of ${all.length} done, ${count("failed")} failed`;
     const lines = table(["AGENT", "STATE", "TIME", "PROGRESS", "LAST LINE"], sorted.map(shown)).split("\n");
-    block.draw([facts.filter((fact) => fact !== undefined).join(", "), ...lines]);
+    block.draw([facts, ...lines]);
   }
 }
 

@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { asTetherError, FAN_OUT, type JsonValue, type TetherError, writeJson } from "../../protocol/index.ts";
 import type { CommandContext } from "../command-context.ts";
 import { plain } from "../render/table.ts";
@@ -19,6 +20,8 @@ export async function onSeveral(
   verb: NamedWork,
 ): Promise<number> {
   const { json, signal, stdout, stderr } = context;
+  // Everyone listens to the one signal.
+  setMaxListeners(0, signal);
   const outcomes = new Map<string, JsonValue>();
   const board = new AgentBoard(stderr, names);
   let failures = 0;

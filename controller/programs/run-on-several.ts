@@ -4,11 +4,11 @@ import { cleanName, type JsonObject, PROGRAMS, type ProgramRequest } from "../..
 import type { CommandContext } from "../command-context.ts";
 import { connect } from "../connect.ts";
 import { onEach } from "../on-agents.ts";
+import { CopiedInput } from "./copied-input.ts";
 import { NamedLines } from "./named-lines.ts";
 import { CollectedOutput, ownOutputs } from "./output-file.ts";
 import { programDocument } from "./program-document.ts";
 import { type ProgramEnds, runProgram } from "./remote-program.ts";
-import { SharedInput } from "./shared-input.ts";
 
 /**
  * Runs a program on several agents; each gets the whole input. Their lines come as they are written, each behind its
@@ -24,7 +24,7 @@ export async function runOnSeveral(
 ): Promise<number> {
   const overrun = new AbortController();
   const signal = AbortSignal.any([context.signal, overrun.signal]);
-  const input = new SharedInput(context.stdin, (error) => overrun.abort(error));
+  const input = new CopiedInput(context.stdin, (error) => overrun.abort(error));
   const outputs = ownOutputs();
   input.start();
   try {

@@ -199,6 +199,7 @@ suite("the other verbs", () => {
       "arch",
       "node",
       "uptimeSeconds",
+      "workers",
       "load",
       "memory",
       "temperature",

@@ -68,6 +68,16 @@ test("input that cannot be kept for all of them is refused, and ends them", asyn
   assert.match(ended.stderr, /the input for several agents has more than 8388608 bytes/);
 });
 
+test("more agents than a signal has listeners by default are nothing special", async () => {
+  const nobody = Array.from({ length: 24 }, (_, n) => ["-a", `127.0.0.${n + 1}:1`]).flat();
+  const ended = await tether(["call", "math.add", "1", "2", "-a", "red", ...nobody]);
+  assert.equal(ended.code, 5);
+  assert.equal(ended.stdout, "red:\n  3\n");
+  const lines = ended.stderr.trimEnd().split("\n");
+  assert.equal(lines.length, 24);
+  for (const line of lines) assert.match(line, /^tether: 127\.0\.0\.\d+:1: no agent answers/);
+});
+
 test("a script runs on each, and what it leaves comes into a folder for each", async () => {
   const script = join(folder, "leave.sh");
   writeFileSync(script, 'echo "$1 $TAG" > left.txt; echo done');

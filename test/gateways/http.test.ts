@@ -214,6 +214,7 @@ suite("JSON-RPC over HTTP", () => {
       parameters: { properties: {} },
       result: {},
       role: "viewer",
+      retryable: true,
     } as const;
     const hostile = describingPage({
       name: "<b>",

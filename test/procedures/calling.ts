@@ -7,7 +7,10 @@ import { PYTHON } from "../peers.ts";
 /** A registry with all that is built in. */
 export function builtinRegistry(): Registry {
   const registry = new Registry();
-  for (const procedure of builtinProcedures({ id: "a2", name: "greenhouse", version: "9.9.9" }, registry)) {
+  for (const procedure of builtinProcedures(
+    { id: "a2", name: "greenhouse", version: "9.9.9", workers: 2 },
+    registry,
+  )) {
     registry.add(procedure);
   }
   return registry;

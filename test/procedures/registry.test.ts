@@ -262,6 +262,7 @@ test("a list shows parameters in their order as a JSON Schema", () => {
       },
       result: { type: "string", contentEncoding: "base64", description: "bytes in base64" },
       role: "viewer",
+      retryable: true,
     },
   ]);
   const names = registry.list().map(({ name }) => name);

@@ -164,6 +164,7 @@ test("rpc.discover is an OpenRPC document that carries all that a list shows", (
         schema: { type: "string", contentEncoding: "base64", description: "bytes in base64" },
       },
       "x-role": "viewer",
+      "x-retryable": true,
     },
   );
   const sum = document.methods.find(({ name }) => name === "math.sum")?.params as JsonObject[];

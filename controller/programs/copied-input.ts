@@ -5,7 +5,7 @@ import { FAN_OUT, TetherError } from "../../protocol/index.ts";
  * The input of this process, given whole to each of several programs, whenever each of them begins. What is read is
  * kept, so it is bounded; nobody is asked to type it.
  */
-export class SharedInput {
+export class CopiedInput {
   readonly #pieces: Buffer[] = [];
   readonly #readers = new Set<() => void>();
   readonly #source: NodeJS.ReadStream;
