@@ -18,10 +18,17 @@ export interface Transaction<Unit, Result> {
    * late, so that it is not taken for the next one's. Absent: none.
    */
   readonly late?: () => number;
+  /**
+   * Asked when its turn has come: a transaction that has to succeed before it, and whose failure is its own; then
+   * asked again. Absent, or undefined: none.
+   */
+  readonly first?: () => Transaction<Unit, unknown> | undefined;
 }
 
 interface Entry<Unit> {
   readonly transaction: Transaction<Unit, unknown>;
+  /** Its caller has been told; only of an entry that is not out yet it means that it never will be. */
+  isSettled(): boolean;
   /** Settles the caller's promise; later calls do nothing. */
   resolve(result: unknown): void;
   reject(error: TetherError): void;
@@ -61,13 +68,17 @@ export class Exchange<Unit> {
         if (place >= 0) this.#queue.splice(place, 1);
         entry.reject(abortError(signal));
       };
+      let settled = false;
       const entry: Entry<Unit> = {
         transaction,
+        isSettled: () => settled,
         resolve(result) {
+          settled = true;
           signal.removeEventListener("abort", aborted);
           resolve(result as Result);
         },
         reject(error) {
+          settled = true;
           signal.removeEventListener("abort", aborted);
           reject(error);
         },
@@ -112,6 +123,23 @@ export class Exchange<Unit> {
     if (this.#current) return;
     const entry = this.#queue.shift();
     if (!entry) return;
+    const first = entry.transaction.first?.();
+    this.#begin(first ? this.#before(entry, first) : entry);
+  }
+
+  /** A transaction that goes out in the place of one whose turn has come. */
+  #before(entry: Entry<Unit>, transaction: Transaction<Unit, unknown>): Entry<Unit> {
+    return {
+      transaction,
+      isSettled: entry.isSettled,
+      resolve: () => {
+        if (!entry.isSettled()) this.#queue.unshift(entry);
+      },
+      reject: entry.reject,
+    };
+  }
+
+  #begin(entry: Entry<Unit>): void {
     const { bytes, timeout, accept } = entry.transaction;
     this.#current = { entry, timer: setTimeout(() => this.#timeOut(entry), timeout) };
     this.#write(bytes).then(

@@ -1,6 +1,14 @@
 export { Device, type PortHold, type Reading } from "./device.ts";
 export type { CommandFiles, CommandSurroundings, SourceFile } from "./drivers/driver.ts";
 export { DRIVERS } from "./drivers/index.ts";
+export {
+  MODBUS_DEFAULTS,
+  type ModbusSettings,
+  ORDERS,
+  REGISTER_TYPES,
+  type RegisterProfile,
+  TABLES,
+} from "./drivers/modbus/settings.ts";
 export type { HeldPort, HoldOptions } from "./held-port.ts";
 export type { InputLines, OutputLines } from "./link/link.ts";
 export { listPorts, type PortFacts } from "./link/ports.ts";

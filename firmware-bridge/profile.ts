@@ -4,6 +4,7 @@
  */
 
 import { SERIAL } from "../protocol/limits.ts";
+import type { ModbusSettings } from "./drivers/modbus/settings.ts";
 import { type PortSettings, SERIAL_DEFAULTS } from "./link/settings.ts";
 
 /** How lines are told apart and how long an answer may take unless the configuration says otherwise. */
@@ -129,4 +130,6 @@ export interface DeviceProfile {
   readonly line: LineSettings;
   readonly commands: { readonly [name: string]: CommandProfile };
   readonly readings: { readonly [name: string]: ReadingProfile };
+  /** Of driver `modbus`; absent: its defaults. */
+  readonly modbus?: ModbusSettings;
 }

@@ -363,6 +363,22 @@ export const COM_PORT = {
   lineInterval: 100,
 } as const;
 
+/** Modbus over a serial line. Milliseconds where nothing else is said. */
+export const MODBUS = {
+  /** What one question may read or write (Modbus Application Protocol 1.1b3, §6). */
+  readBits: 2_000,
+  readRegisters: 125,
+  writeBits: 1_968,
+  writeRegisters: 123,
+  readWriteRegisters: 121,
+  /** After a question that nobody answers, for all units to carry it out (Modbus over Serial Line 1.02, §2.4.1). */
+  turnaround: 100,
+  /** How long an answer that did not come is looked out for: a unit that is asked within it has to prove first that nothing is on its way. */
+  overdue: 10_000,
+  /** Between two polls of a unit that does not answer, at most. */
+  longestPause: 60_000,
+} as const;
+
 /** Watching devices. */
 export const WATCH = {
   /** Changes kept for a watcher that is too slow for them; beyond that it loses the oldest. */

@@ -36,6 +36,10 @@ const PEERS = {
   },
   openssl: { commands: ["openssl"], packages: ["openssl"] },
   pyftpdlib: { pythonModule: "pyftpdlib", packages: ["python3-pyftpdlib"] },
+  pymodbus: {
+    pythonModule: "pymodbus.server, serial_asyncio",
+    packages: ["python3-pymodbus", "python3-serial-asyncio"],
+  },
   pyserial: { pythonModule: "serial", packages: ["python3-serial"] },
   python3: { files: ["/usr/bin/python3"], packages: ["python3"] },
   rsync: { commands: ["rsync"], packages: ["rsync"] },

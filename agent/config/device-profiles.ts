@@ -6,6 +6,8 @@ import type {
   ReadingProfile,
 } from "../../firmware-bridge/index.ts";
 import { POLL_INTERVAL } from "./device-table.ts";
+import { toModbus } from "./modbus-table.ts";
+import { present } from "./present.ts";
 import type { Draft } from "./table.ts";
 
 type DeviceDraft = Draft["devices"][number];
@@ -16,7 +18,7 @@ type SerialDraft = NonNullable<DeviceDraft["serial"]>;
 
 /** The devices as the firmware bridge takes them; one that is incomplete is left out. */
 export function toDevices(drafts: Draft["devices"]): DeviceProfile[] {
-  return drafts.flatMap(({ name, serial, driver, line, commands, readings }) => {
+  return drafts.flatMap(({ name, serial, driver, line, commands, readings, modbus }) => {
     const port = serial === undefined ? undefined : toPort(serial);
     if (name === undefined || port === undefined) return [];
     return [
@@ -27,6 +29,7 @@ export function toDevices(drafts: Draft["devices"]): DeviceProfile[] {
         line,
         commands: mapped(commands, toCommand),
         readings: mapped(readings, toReading),
+        ...(driver === "modbus" && { modbus: toModbus(modbus) }),
       },
     ];
   });
@@ -69,13 +72,4 @@ function mapped<From, To>(
     if (converted !== undefined) to[name] = converted;
   }
   return to;
-}
-
-/** The members that are there: absent and undefined are two things to whoever reads a profile. */
-type Present<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & {
-  [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>;
-};
-
-function present<T extends object>(members: T): Present<T> {
-  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as Present<T>;
 }

@@ -1,5 +1,6 @@
 import { nearest } from "../../protocol/index.ts";
 import { quoted } from "./mistake.ts";
+import { checkModbus } from "./modbus-rules.ts";
 import type { Reading } from "./reading.ts";
 import { checkOnce, checkOneOf, checkWith } from "./relations.ts";
 import type { Draft } from "./table.ts";
@@ -28,6 +29,7 @@ export function checkDevices(devices: Draft["devices"], reading: Reading, known:
     }
     if (device.serial !== undefined) checkSerial(device.serial, `${path}.serial`, ports, reading, known);
     checkDriver(device, path, reading, known);
+    checkModbus(device.modbus, `${path}.modbus`, reading);
     for (const [name, command] of Object.entries(device.commands)) {
       checkCommand(command, `${path}.commands.${name}`, reading);
     }
@@ -69,6 +71,7 @@ function checkSerial(
 /** The keys that only some drivers have, by driver. */
 const DRIVER_KEYS: { readonly [driver: string]: readonly string[] } = {
   line: ["line", "commands", "readings"],
+  modbus: ["modbus"],
 };
 
 function checkDriver(device: DeviceDraft, path: string, reading: Reading, known: Known): void {

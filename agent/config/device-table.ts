@@ -1,5 +1,6 @@
 import { LINE_DEFAULTS, PORT_POLICY, SERIAL_DEFAULTS } from "../../firmware-bridge/index.ts";
 import { CONFIGURATION, SERIAL } from "../../protocol/index.ts";
+import { MODBUS_SECTION } from "./modbus-table.ts";
 import { formatDuration } from "./quantities.ts";
 import {
   boolean,
@@ -121,4 +122,5 @@ export const DEVICE = {
   }),
   commands: mapKey(map(MEMBER_NAME, group(COMMAND), CONFIGURATION.members)),
   readings: mapKey(map(MEMBER_NAME, group(READING), CONFIGURATION.members)),
+  modbus: MODBUS_SECTION,
 };

@@ -2,10 +2,12 @@ import { TetherError } from "../../protocol/errors.ts";
 import type { DeviceProfile } from "../profile.ts";
 import type { Driver, DriverFactory, ReadingSink } from "./driver.ts";
 import { createLineDriver } from "./line.ts";
+import { createModbusDriver } from "./modbus/index.ts";
 import { createRawDriver } from "./raw.ts";
 
 const FACTORIES: ReadonlyMap<string, DriverFactory> = new Map([
   ["line", createLineDriver],
+  ["modbus", createModbusDriver],
   ["raw", createRawDriver],
 ]);
 

@@ -146,7 +146,9 @@ class TtyLink implements Link {
       } catch (thrown) {
         if (!this.#open) throw this.#gone(thrown);
         const reason = thrown instanceof Error ? thrown.message.replace(/^Error:? /, "") : String(thrown);
-        throw new TetherError("invalid", `${this.#path} takes no such settings: ${reason}`, { cause: thrown });
+        throw new TetherError("invalid", `${this.#path} takes no such settings: ${reason}`, {
+          cause: thrown,
+        });
       }
       this.settings = next;
       return next;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { check, mistakesOf } from "./surroundings.ts";
+import { check, DEVICE_KEYS, mistakesOf } from "./surroundings.ts";
 
 function device(lines: string): string {
   return `devices:\n  - name: b\n    serial: { simulate: bench }\n${lines}`;
@@ -160,9 +160,9 @@ const MISTAKES: readonly (readonly [string, readonly string[]])[] = [
   [
     "tags: &t [a, b c]\ndevices: *t\n",
     [
-      '1:11: devices[0] is "a", allowed: the keys name serial driver line commands readings',
+      `1:11: devices[0] is "a", allowed: the keys ${DEVICE_KEYS}`,
       '1:14: tags[1] is "b c", allowed: 1 to 32 of A-Z a-z 0-9 _ -',
-      '1:14: devices[1] is "b c", allowed: the keys name serial driver line commands readings',
+      `1:14: devices[1] is "b c", allowed: the keys ${DEVICE_KEYS}`,
     ],
   ],
   [

@@ -1,7 +1,11 @@
 import { readFileSync } from "node:fs";
+import { DEVICE } from "../../agent/config/device-table.ts";
 import { type Checked, checkConfiguration, formatMistake } from "../../agent/config/index.ts";
 
 export const KNOWN = { drivers: ["line", "raw"], simulations: ["bench"] } as const;
+
+/** The keys of a device, as messages list them. */
+export const DEVICE_KEYS = Object.keys(DEVICE).join(" ");
 
 const SURROUNDINGS = { stateFolder: "/var/lib/tether", hostName: "pi" } as const;
 

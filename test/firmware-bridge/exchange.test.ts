@@ -162,3 +162,40 @@ test("exchange: no listener stays on a signal that many transactions share", asy
   process.off("warning", listen);
   assert.deepEqual(warned, []);
 });
+
+test("exchange: what has to come first is asked when the turn has come, and its failure is the question's", async () => {
+  const { exchange, written } = createExchange();
+  let doubtful = false;
+  const first = () => (doubtful ? question("sure?", /^yes/, 20) : undefined);
+  const ask = (text: string) => exchange.run({ ...question(text, new RegExp(`^${text}`)), first }, never());
+  const before = ask("a");
+  const behind = ask("b");
+  doubtful = true;
+  exchange.receive("a!");
+  assert.deepEqual(written, ["a", "sure?"]);
+  assert.equal(exchange.receive("b too early"), false);
+  doubtful = false;
+  exchange.receive("yes");
+  assert.deepEqual(written, ["a", "sure?", "b"]);
+  exchange.receive("b!");
+  assert.deepEqual(await Promise.all([before, behind]), ["a!", "b!"]);
+
+  doubtful = true;
+  await assert.rejects(ask("c"), { code: "timeout", message: "sure? was not answered" });
+  assert.deepEqual(written.slice(3), ["sure?"], "it did not go out");
+});
+
+test("exchange: who cancels while something else comes first is never sent", async () => {
+  const { exchange, written } = createExchange();
+  const controller = new AbortController();
+  let asked = 0;
+  const first = () => (asked++ === 0 ? question("sure?", /^yes/) : undefined);
+  const cancelled = exchange.run({ ...question("a", /^a/), first }, controller.signal);
+  const behind = exchange.run(question("b", /^b/), never());
+  controller.abort();
+  await assert.rejects(cancelled, { code: "cancelled" });
+  exchange.receive("yes");
+  exchange.receive("b!");
+  assert.equal(await behind, "b!");
+  assert.deepEqual(written, ["sure?", "b"]);
+});
