@@ -2,6 +2,7 @@ import { TetherError } from "../protocol/errors.ts";
 import type { Driver, DriverCommand, ReadingDeclaration } from "./drivers/driver.ts";
 import { createDriver } from "./drivers/index.ts";
 import { HeldPort, type HoldOptions } from "./held-port.ts";
+import type { PortSettings } from "./link/settings.ts";
 import { Listeners } from "./listeners.ts";
 import { createPort, type Port } from "./port.ts";
 import { type DeviceCondition, type DeviceState, PortKeeper, type PortStatistics } from "./port-keeper.ts";
@@ -127,6 +128,11 @@ export class Device {
   /** Where the port was last found: a path, or `simulate:NAME`; undefined before it was. */
   get path(): string | undefined {
     return this.#keeper.path;
+  }
+
+  /** The port's settings in force, or what it will be opened with. */
+  get settings(): PortSettings {
+    return this.#keeper.settings;
   }
 
   /** What passes on the port, whoever holds it. */

@@ -19,6 +19,7 @@ export * from "./programs.ts";
 export * from "./pump.ts";
 export * from "./roles.ts";
 export * from "./rpc.ts";
+export * from "./serial.ts";
 export * from "./session.ts";
 export * from "./stream.ts";
 export * from "./units.ts";

@@ -334,6 +334,17 @@ export const SERIAL = {
   longestLease: 86_400_000,
   /** Ports that no device has and that are open at once. */
   undeclared: 16,
+  /** Bits a second. */
+  slowest: 50,
+  fastest: 12_000_000,
+  /** Milliseconds of a break. */
+  longestBreak: 10_000,
+  /** Bytes that are taken from a port, and given to one, at once. */
+  heard: 64 * KiB,
+  said: 16 * KiB,
+  /** Bytes in both directions, and pieces, that are kept for one who records a port and is too slow for it. */
+  recorded: 1 * MiB,
+  recordedPieces: 4_096,
   /** Lines and characters of one answer; more is no answer but a log. */
   answerLines: 4_096,
   answerBytes: 1 * MiB,

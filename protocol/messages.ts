@@ -56,6 +56,8 @@ export const STREAM = {
   exec: 6,
   /** One TCP connection to a port of the agent's machine: `{"port"}`, then DATA both ways. */
   forward: 7,
+  /** A serial port: a JSON request, its bytes in DATA both ways, JSON orders and reports. */
+  serial: 8,
 } as const;
 
 /** Name of a stream kind. */

@@ -1,5 +1,6 @@
 import type { DeviceState, DeviceValue } from "../../firmware-bridge/index.ts";
 import type { JsonObject } from "../../protocol/index.ts";
+import type { Holder } from "./lease.ts";
 
 /** What is known of one device, for lists. A type, so that it is a JsonObject. */
 export type DeviceFacts = {
@@ -23,7 +24,7 @@ export type StatisticsFacts = {
   errors: number;
   lastFailure: { code: string; message: string; time: string } | null;
   watchers: number;
-  holder: { label: string; kind: string; since: string } | null;
+  holder: Holder | null;
 };
 
 /** A reading of a device has a value, the same one again too. Times are ISO 8601 in UTC. */

@@ -32,6 +32,9 @@ export interface Lease {
   release(): Promise<void>;
 }
 
+/** Who holds a port. A type, so that it is JSON. */
+export type Holder = { label: string; kind: string; since: string };
+
 interface Holding {
   readonly wish: LeaseWish;
   readonly since: Date;
@@ -50,10 +53,10 @@ export class Leases {
   }
 
   /** Who holds the port now, and since when. */
-  get holding(): { readonly holder: string; readonly kind: string; readonly since: Date } | undefined {
-    if (this.#holding === undefined) return undefined;
+  get holder(): Holder | null {
+    if (this.#holding === undefined) return null;
     const { wish, since } = this.#holding;
-    return { holder: wish.holder, kind: wish.kind, since };
+    return { label: wish.holder, kind: wish.kind, since: since.toISOString() };
   }
 
   /** Throws TetherError `busy`, who holds the port since when, unless the wish is to take it. */

@@ -155,7 +155,6 @@ function statisticsOf({
   readonly leases: Leases;
 }): StatisticsFacts {
   const { lastFailure, ...counts } = device.statistics;
-  const { holding } = leases;
   return {
     name: device.name,
     state: device.state,
@@ -163,9 +162,7 @@ function statisticsOf({
     ...counts,
     lastFailure: lastFailure ? { ...lastFailure, time: new Date(lastFailure.time).toISOString() } : null,
     watchers: device.traffic.followers,
-    holder: holding
-      ? { label: holding.holder, kind: holding.kind, since: holding.since.toISOString() }
-      : null,
+    holder: leases.holder,
   };
 }
 

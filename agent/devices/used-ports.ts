@@ -1,7 +1,7 @@
 import { Device, LINE_DEFAULTS, serialPath, type Traffic } from "../../firmware-bridge/index.ts";
 import { SERIAL, TetherError } from "../../protocol/index.ts";
 import type { Log } from "../log.ts";
-import { type Lease, Leases, type LeaseWish } from "./lease.ts";
+import { type Holder, type Lease, Leases, type LeaseWish } from "./lease.ts";
 
 /** A port that many use at once: they watch it, and one of them writes. */
 export class UsedPort {
@@ -24,10 +24,14 @@ export class UsedPort {
     const ended = new AbortController();
     const end = (reason: TetherError) => ended.abort(reason);
     this.#onEnded.add(end);
+    const holder = () => this.leases.holder;
     let closed = false;
     return {
       device: this.device,
       traffic: this.device.traffic,
+      get holder() {
+        return holder();
+      },
       signal: ended.signal,
       take: (wish) => {
         if (ended.signal.aborted) throw ended.signal.reason;
@@ -55,6 +59,8 @@ export interface PortUse {
   /** The declared device, or one of driver `raw` that is called as the port's path. */
   readonly device: Device;
   readonly traffic: Traffic;
+  /** Who holds the port now. */
+  readonly holder: Holder | null;
   /** Aborts with a TetherError when there is no such port any more. */
   readonly signal: AbortSignal;
   /** Throws TetherError `busy`, who holds the port since when. */

@@ -19,6 +19,7 @@ import { serveFiles } from "./file-stream.ts";
 import { serveLogs } from "./log-stream.ts";
 import { servePairing } from "./pair-stream.ts";
 import type { Peer } from "./peer.ts";
+import { serveSerial } from "./serial-stream.ts";
 import type { Services } from "./services.ts";
 import { serveWatch } from "./watch-stream.ts";
 
@@ -87,6 +88,15 @@ const SERVERS: { readonly [kind in StreamName]: StreamServer } = {
     serve(stream, connection) {
       connection.goesOn(stream);
       connection.services.forward(stream, connection.caller, connection.services.log);
+    },
+  },
+  // Writing, and taking a port from somebody, needs more, and is checked there.
+  serial: {
+    needs: "viewer",
+    serve(stream, connection) {
+      connection.goesOn(stream);
+      const { devices, refusals } = connection.services;
+      serveSerial(stream, { caller: connection.caller, desk: devices, refusals });
     },
   },
 };

@@ -38,6 +38,10 @@ export class HandBoard {
 
   /** Says a text; resolves when the port has it. */
   async say(text: string): Promise<void> {
-    await this.#link.write(Buffer.from(text));
+    await this.sayBytes(Buffer.from(text));
+  }
+
+  async sayBytes(bytes: Uint8Array): Promise<void> {
+    await this.#link.write(bytes);
   }
 }

@@ -47,9 +47,9 @@ test("lease: the second writer is told who holds the port since when, commands t
   await assert.rejects(lease.port.write(Buffer.from("x")), { code: "cancelled" });
   const second = await leases.take(wish("bob"));
   await lease.release();
-  assert.equal(leases.holding?.holder, "bob", "giving back twice takes from nobody");
+  assert.equal(leases.holder?.label, "bob", "giving back twice takes from nobody");
   await second.release();
-  assert.equal(leases.holding, undefined);
+  assert.equal(leases.holder, null);
 });
 
 test("lease: who may take it does, and the other is cut and told", async (t) => {
@@ -137,7 +137,7 @@ test("lease: without signs of life it ends after its time, with them it does not
   }
   await until(() => lease.signal.aborted, "its end");
   assert.equal((lease.signal.reason as TetherError).code, "timeout");
-  await until(() => device.commands.length > 0 && leases.holding === undefined, "the port to be free");
+  await until(() => device.commands.length > 0 && leases.holder === null, "the port to be free");
   await until(async () => (await call(device, "ping").catch(() => "")) === "PONG", "the driver");
 });
 
