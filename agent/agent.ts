@@ -28,7 +28,7 @@ import type { Log, LogFacts } from "./log.ts";
 import { MqttService } from "./mqtt/index.ts";
 import { builtinProcedures, filesProcedures, jobsProcedures, Registry } from "./procedures/index.ts";
 import { Jobs, Programs } from "./programs/index.ts";
-import { CallGate, forwardServer, Listener, Refusals } from "./server/index.ts";
+import { CallGate, forwardServer, KeyedCalls, Listener, Refusals } from "./server/index.ts";
 
 /** Milliseconds that calls in flight get to finish when the agent stops. */
 const FINISH_WITHIN = 3_500;
@@ -174,6 +174,7 @@ export class Agent {
     this.#undo.push(() => userProcedures.stop());
 
     const calls = new CallGate(this.#configuration.limits.queuedCalls);
+    const keyed = new KeyedCalls(registry, calls);
     const pairing = new PairingDesk();
     const refusals = new Refusals(log);
     const listener = new Listener({
@@ -187,6 +188,7 @@ export class Agent {
         controllers,
         pairing,
         calls,
+        keyed,
         files,
         devices: desk,
         programs,
@@ -212,6 +214,7 @@ export class Agent {
     this.#undo.push(async () => {
       const signal = AbortSignal.timeout(FINISH_WITHIN);
       await Promise.all([listener.stop(signal), gateways.stop(signal), jobs.stop(), programs.stop()]);
+      keyed.end(new TetherError("unreachable", "the agent is stopping"));
     });
 
     const mqtt = new MqttService({ log, refusals, registry, calls, desk });
@@ -221,6 +224,7 @@ export class Agent {
       tokens,
       pairing,
       listener,
+      keyed,
       desk,
       mqtt,
       gateways,
@@ -276,11 +280,12 @@ export class Agent {
     readonly tokens: Tokens;
     readonly pairing: PairingDesk;
     readonly listener: Listener;
+    readonly keyed: KeyedCalls;
     readonly desk: DeviceDesk;
     readonly mqtt: MqttService;
     readonly gateways: Gateways;
   }): OwnerActs {
-    const { identity, controllers, tokens, pairing, listener, desk, mqtt, gateways } = rooms;
+    const { identity, controllers, tokens, pairing, listener, keyed, desk, mqtt, gateways } = rooms;
     const { log } = this.#options;
     return {
       issueCode: (wish) => {
@@ -315,7 +320,9 @@ export class Agent {
       },
       revoke: async (name) => {
         const { label, fingerprint, role } = await controllers.revoke(name);
-        listener.endSessions(fingerprint, new TetherError("unauthorized", "this controller was revoked"));
+        const reason = new TetherError("unauthorized", "this controller was revoked");
+        listener.endSessions(fingerprint, reason);
+        keyed.end(reason, fingerprint);
         log.warn("revoked", `${label} was revoked`, { label, fingerprint, role, by: "owner" });
         return { label, fingerprint, role };
       },

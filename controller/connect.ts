@@ -12,6 +12,8 @@ export interface ConnectOptions {
   /** The controller's own folder, with its key and the paired agents; as `tether` has it unless given. */
   readonly folder?: string;
   readonly signal?: AbortSignal;
+  /** False: a lost connection is not made again, and no call is sent twice. */
+  readonly reconnect?: boolean;
 }
 
 /**
@@ -28,11 +30,13 @@ export async function connect(name?: string, options: ConnectOptions = {}): Prom
   const wanted = name ?? process.env.TETHER_AGENT;
   const known = wanted === undefined ? defaultAgent(agents) : findAgentNamed(agents, wanted);
   const identity = await openControllerIdentity(folder);
-  const { signal } = options;
+  const { signal, reconnect = true } = options;
   if (known !== undefined) {
-    return new Client(known.name, await reach(known, { identity, agents, ...(signal && { signal }) }));
+    const dial = (until: AbortSignal | undefined) =>
+      reach(known, { identity, agents, ...(until && { signal: until }) });
+    return new Client(known.name, await dial(signal), { connect: reconnect ? dial : undefined, folder });
   }
-  return connectByAddress(agents, wanted as string, identity, signal);
+  return connectByAddress(agents, wanted as string, { ...options, identity, folder });
 }
 
 /** The agent to use when none is named. Throws `unauthorized` when that is not clear. */
@@ -70,26 +74,27 @@ function isAddress(name: string): boolean {
 async function connectByAddress(
   agents: KnownAgents,
   name: string,
-  identity: Identity,
-  signal: AbortSignal | undefined,
+  { identity, folder, signal, reconnect = true }: ConnectOptions & { identity: Identity; folder: string },
 ): Promise<Client> {
   const address = parseHostPort(name);
   let known: KnownAgent | undefined;
-  const connection = await openConnection({
-    ...address,
-    identity,
-    accept(fingerprint) {
-      known = agents.withId(agentIdOf(fingerprint));
-      if (known?.fingerprint === fingerprint) return;
-      throw new TetherError(
-        "unauthorized",
-        `not paired with the agent at ${name}, whose key is ${fingerprint}`,
-        {
-          hint: "run `tetherd pair` there, then the `tether pair` line that it prints",
-        },
-      );
-    },
-    ...(signal && { signal }),
-  });
-  return new Client(known?.name ?? name, connection);
+  const accept = (fingerprint: string) => {
+    // Whoever answers later at this address must be the one who answered first.
+    const expected = known ?? agents.withId(agentIdOf(fingerprint));
+    if (expected?.fingerprint === fingerprint) {
+      known = expected;
+      return;
+    }
+    throw new TetherError(
+      "unauthorized",
+      `not paired with the agent at ${name}, whose key is ${fingerprint}`,
+      {
+        hint: "run `tetherd pair` there, then the `tether pair` line that it prints",
+      },
+    );
+  };
+  const dial = (until: AbortSignal | undefined) =>
+    openConnection({ ...address, identity, accept, ...(until && { signal: until }) });
+  const connection = await dial(signal);
+  return new Client(known?.name ?? name, connection, { connect: reconnect ? dial : undefined, folder });
 }

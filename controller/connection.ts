@@ -130,7 +130,7 @@ function startSession(socket: TLSSocket, agentKey: KeyObject): Connection {
 }
 
 /** Milliseconds of a steady clock. `performance` would do as well, but takes a millisecond to load. */
-function clock(): number {
+export function clock(): number {
   const [seconds, nanoseconds] = process.hrtime();
   return seconds * 1_000 + nanoseconds / 1_000_000;
 }

@@ -272,8 +272,8 @@ export class Device {
   }
 
   #requireFree(): void {
-    if (this.#held !== undefined) throw this.#held.options.refusal();
-    if (this.state !== "ready") throw this.#keeper.refusal();
+    if (this.#held !== undefined) throw this.#held.options.refusal().asRefusal();
+    if (this.state !== "ready") throw this.#keeper.refusal().asRefusal();
   }
 
   #describe(): void {

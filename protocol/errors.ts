@@ -53,15 +53,18 @@ export class TetherError extends Error {
   override readonly name = "TetherError";
   readonly code: ErrorCode;
   readonly hint: string | undefined;
+  /** True where what was asked for was refused before anything of it was done. Does not travel on the wire. */
+  readonly refused: boolean;
 
   constructor(
     code: ErrorCode,
     message: string,
-    options: { hint?: string | undefined; cause?: unknown } = {},
+    options: { hint?: string | undefined; cause?: unknown; refused?: boolean } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.hint = options.hint;
+    this.refused = options.refused ?? false;
   }
 
   /** Exit code of a program that this error ends. */
@@ -76,6 +79,12 @@ export class TetherError extends Error {
     return new TetherError(isErrorCode(code) ? code : "internal", message, {
       hint: typeof hint === "string" ? hint : undefined,
     });
+  }
+
+  /** The same error, of what was refused before anything of it was done. */
+  asRefusal(): TetherError {
+    const { code, message, hint, cause } = this;
+    return new TetherError(code, message, { hint, cause, refused: true });
   }
 
   toJSON(): ErrorShape {

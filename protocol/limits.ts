@@ -56,6 +56,33 @@ export const CALLS = {
   nameLength: 200,
 } as const;
 
+/** Calls that carry a key, and whose outcome is kept for who calls again. */
+export const KEYED_CALLS = {
+  /** Bytes of a key. */
+  keyBytes: 256,
+  /** Milliseconds that an outcome is kept, and that a call goes on whose caller is gone and gave no deadline. */
+  memory: 3_600_000,
+  /** Outcomes kept; beyond that the oldest are forgotten. */
+  kept: 10_000,
+  /** Bytes of kept outcomes as JSON, and of one; a larger result is given once. */
+  bytes: 32 * MiB,
+  resultBytes: 8 * MiB,
+  /** Milliseconds that a call may have been on its way: a broken connection is noticed within this. */
+  transit: 30_000,
+} as const;
+
+/** A connection that the controller makes again for the calls that it broke. */
+export const RECONNECT = {
+  /** Milliseconds for which it tries, each time. */
+  patience: 15_000,
+  /** Milliseconds before the second try, how much longer each pause is than the last, and the longest. */
+  firstPause: 50,
+  pauseGrowth: 2,
+  longestPause: 2_000,
+  /** How often one call is sent at most. */
+  sends: 100,
+} as const;
+
 /** Connections to the agent. */
 export const CONNECTIONS = {
   /** Open connections in all (`limits.connections`). */

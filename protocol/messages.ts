@@ -80,6 +80,8 @@ export interface Hello {
 /** What an agent tells a paired controller about itself. */
 export interface AgentFacts {
   readonly id: string;
+  /** Another one at each start of the agent; absent where it knows no keyed calls. */
+  readonly instance?: string;
   readonly name: string;
   readonly tags: readonly string[];
   readonly role: string;

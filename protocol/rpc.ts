@@ -1,15 +1,27 @@
 import { asTetherError, errorFromRpc, errorToRpc, TetherError } from "./errors.ts";
 import { parseJson, writeJson } from "./exact-json.ts";
 import type { JsonObject, JsonValue } from "./json.ts";
-import { CALLS } from "./limits.ts";
+import { CALLS, KEYED_CALLS } from "./limits.ts";
 
-/** One call as JSON-RPC 2.0 §4 has it, and two members of ours, which others skip. */
+/** Which agent a keyed call was first sent to, and when. A type, not an interface, so that it is a JsonObject. */
+export type FirstSent = {
+  /** The `instance` of its HELLO. */
+  readonly instance: string;
+  /** Milliseconds ago. */
+  readonly ms: number;
+};
+
+/** One call as JSON-RPC 2.0 §4 has it, and members of ours, which others skip. */
 export interface RpcCall {
   readonly method: string;
   /** By position or by name. */
   readonly params?: JsonValue;
   /** Milliseconds after which nobody waits for the result any more. */
   readonly timeoutMs?: number;
+  /** Makes the call happen once, however often it is sent. */
+  readonly key?: string;
+  /** Only beside `key`. */
+  readonly since?: FirstSent;
 }
 
 /** How far a call is. A type, not an interface, so that it is a JsonObject. */
@@ -74,7 +86,9 @@ export function decodeAnswerPart(text: string): AnswerPart | undefined {
 export function encodeCall(id: number, call: RpcCall): string {
   const params = call.params === undefined ? "" : `,"params":${writeJson(call.params)}`;
   const timeout = call.timeoutMs === undefined ? "" : `,"timeoutMs":${call.timeoutMs}`;
-  return `{"jsonrpc":"2.0","id":${id},"method":${JSON.stringify(call.method)}${params}${timeout}}`;
+  const key = call.key === undefined ? "" : `,"key":${JSON.stringify(call.key)}`;
+  const since = call.since === undefined ? "" : `,"since":${writeJson(call.since)}`;
+  return `{"jsonrpc":"2.0","id":${id},"method":${JSON.stringify(call.method)}${params}${timeout}${key}${since}}`;
 }
 
 /** Writes a batch (JSON-RPC 2.0 §6); the ids are the positions. */
@@ -171,7 +185,7 @@ function answerOne(
   yields?: () => number | undefined,
 ): Promise<string | undefined> | string | undefined {
   if (!isObject(request)) return invalidRequest(null, "a request that is no object");
-  const { jsonrpc, id, method, params, timeoutMs } = request;
+  const { jsonrpc, id, method, params, timeoutMs, key, since } = request;
   const known = isId(id);
   const answerId = known ? id : null;
   if (jsonrpc !== "2.0") return invalidRequest(answerId, 'a request without "jsonrpc": "2.0"');
@@ -183,10 +197,22 @@ function answerOne(
   if (timeoutMs !== undefined && !isTimeout(timeoutMs)) {
     return invalidRequest(answerId, `"timeoutMs" must be a whole number from 1 to ${CALLS.longestTimeout}`);
   }
+  if (key !== undefined && !isCallKey(key)) {
+    return invalidRequest(answerId, `"key" must be a text of 1 to ${KEYED_CALLS.keyBytes} bytes`);
+  }
+  if (since !== undefined && !isFirstSent(since)) {
+    return invalidRequest(answerId, '"since" must be {"instance": a text, "ms": a number from 0}');
+  }
   const call: RpcCall =
-    params === undefined && timeoutMs === undefined
+    params === undefined && timeoutMs === undefined && key === undefined
       ? { method }
-      : { method, ...(params !== undefined && { params }), ...(timeoutMs !== undefined && { timeoutMs }) };
+      : {
+          method,
+          ...(params !== undefined && { params }),
+          ...(timeoutMs !== undefined && { timeoutMs }),
+          ...(key !== undefined && { key }),
+          ...(since !== undefined && { since }),
+        };
   const wanted = id !== undefined;
   try {
     const result = dispatch(call, alone && wanted);
@@ -206,6 +232,17 @@ function isId(value: JsonValue | undefined): value is string | number | bigint |
   return (
     typeof value === "string" || typeof value === "number" || typeof value === "bigint" || value === null
   );
+}
+
+/** True for what may be the key of a call: a text of 1 to `KEYED_CALLS.keyBytes` bytes. */
+export function isCallKey(value: JsonValue): value is string {
+  return typeof value === "string" && value !== "" && Buffer.byteLength(value) <= KEYED_CALLS.keyBytes;
+}
+
+function isFirstSent(value: JsonValue): value is FirstSent {
+  if (!isObject(value)) return false;
+  const { instance, ms } = value;
+  return typeof instance === "string" && typeof ms === "number" && ms >= 0;
 }
 
 function isTimeout(value: JsonValue): value is number {

@@ -321,7 +321,8 @@ function parseHello(text: string): Hello {
 
 /** What an agent says of itself; undefined when it says nothing that is whole. */
 function readAgentFacts(value: unknown): AgentFacts | undefined {
-  const { id, name, tags, role } = (value ?? {}) as Partial<Record<keyof AgentFacts, unknown>>;
+  const { id, instance, name, tags, role } = (value ?? {}) as Partial<Record<keyof AgentFacts, unknown>>;
   if (typeof id !== "string" || typeof name !== "string" || typeof role !== "string") return undefined;
-  return { id, name, role, tags: Array.isArray(tags) ? tags.filter((tag) => typeof tag === "string") : [] };
+  const texts = Array.isArray(tags) ? tags.filter((tag) => typeof tag === "string") : [];
+  return { id, ...(typeof instance === "string" && { instance }), name, role, tags: texts };
 }

@@ -80,6 +80,7 @@ export class Pool {
       return Promise.reject(
         new TetherError("busy", `${this.#waiting.size} calls of user procedures are waiting already`, {
           hint: "try again later, or raise compute.workers",
+          refused: true,
         }),
       );
     }

@@ -53,7 +53,12 @@ class JsonRpcService implements HttpService {
 
   withBody(head: HttpHead, body: Buffer): HttpAnswer | Promise<HttpAnswer> {
     if (!isUtf8(body)) return refusal(400, new TetherError("invalid", "the body is not UTF-8"));
-    const answer = answerCalls(body.toString("utf8"), (call) => this.#door.calls.call(call, head.scope()));
+    const answer = answerCalls(body.toString("utf8"), (call) => {
+      // Passed over, it would let its caller believe that calling twice is safe.
+      if (call.key !== undefined)
+        throw new TetherError("invalid", '"key" works on the native protocol alone');
+      return this.#door.calls.call(call, head.scope());
+    });
     return answer instanceof Promise ? answer.then(answered) : answered(answer);
   }
 

@@ -85,13 +85,25 @@ export class Registry {
    * `invalid` for arguments, and whatever the procedure throws.
    */
   call(name: string, params: JsonValue | undefined, context: CallContext): JsonValue | Promise<JsonValue> {
-    const entry = this.entries.get(name);
-    if (entry === undefined) throw this.unknown(name, context.caller);
-    const { procedure } = entry;
-    authorize(procedure, context.caller);
-    const args = entry.binder.bind(params);
+    const { procedure, binder } = this.admit(name, context.caller);
+    const args = binder.bind(params);
     if (args instanceof Promise) return args.then((bound) => procedure.run(bound, context));
     return procedure.run(args, context);
+  }
+
+  /**
+   * Checks like {@link call} and gives what runs the procedure: where this throws, nothing has been done.
+   *
+   * @throws TetherError `not-found`, `forbidden`, `invalid`
+   */
+  async prepare(
+    name: string,
+    params: JsonValue | undefined,
+    caller: Caller,
+  ): Promise<(context: CallContext) => JsonValue | Promise<JsonValue>> {
+    const { procedure, binder } = this.admit(name, caller);
+    const args = await binder.bind(params);
+    return (context) => procedure.run(args, context);
   }
 
   /**
@@ -104,6 +116,13 @@ export class Registry {
     if (entry === undefined) throw this.unknown(name, caller);
     if (!isVisible(entry.procedure, caller)) throw outsideGateway(name);
     return listingOf(entry.procedure);
+  }
+
+  private admit(name: string, caller: Caller): Entry {
+    const entry = this.entries.get(name);
+    if (entry === undefined) throw this.unknown(name, caller);
+    authorize(entry.procedure, caller);
+    return entry;
   }
 
   private unknown(name: string, caller: Caller): TetherError {

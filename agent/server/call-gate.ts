@@ -34,6 +34,7 @@ export class CallGate {
     if (this.#running >= this.#limit) {
       throw new TetherError("busy", `${this.#running} calls are waiting or running already`, {
         hint: "try again later, or raise limits.queuedCalls",
+        refused: true,
       });
     }
   }

@@ -54,7 +54,7 @@ const SERVERS: { readonly [kind in StreamName]: StreamServer } = {
   // Each procedure says which role it needs.
   call: {
     needs: "viewer",
-    serve: (stream, { caller, services, features }) => serveCalls(stream, caller, services, features),
+    serve: (stream, connection) => serveCalls(stream, connection.fingerprint, connection),
   },
   // Writing needs more, and is checked there.
   files: {
@@ -134,7 +134,12 @@ export class Connection {
           software: `tetherd ${VERSION}`,
           features: [],
           ...(controller && {
-            agent: { id: services.identity.id, ...services.facts(), role: controller.role },
+            agent: {
+              id: services.identity.id,
+              instance: services.keyed.instance,
+              ...services.facts(),
+              role: controller.role,
+            },
           }),
         },
         documentBytes: controller === undefined ? CONNECTIONS.unpairedBytes : options.requestBytes,
@@ -166,6 +171,17 @@ export class Connection {
       origin: this.peer.address,
     };
     return this.#caller;
+  }
+
+  /** Fingerprint of the paired controller. Throws `unauthorized` for anybody else. */
+  get fingerprint(): string {
+    if (this.controller === undefined) throw notPaired();
+    return this.controller.fingerprint;
+  }
+
+  /** False from when the session has ended. */
+  get isOpen(): boolean {
+    return !this.#session.isClosed;
   }
 
   /** True while somebody waits for an answer: what a polite end waits for. */

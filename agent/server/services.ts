@@ -7,6 +7,7 @@ import type { Registry } from "../procedures/index.ts";
 import type { Programs } from "../programs/index.ts";
 import type { CallGate } from "./call-gate.ts";
 import type { ForwardServer } from "./forward-stream.ts";
+import type { KeyedCalls } from "./keyed-calls.ts";
 import type { Refusals } from "./refusals.ts";
 
 /** What the server needs of the agent's other rooms. */
@@ -19,6 +20,7 @@ export interface Services {
   readonly controllers: Controllers;
   readonly pairing: PairingDesk;
   readonly calls: CallGate;
+  readonly keyed: KeyedCalls;
   readonly files: Files;
   readonly devices: DeviceDesk;
   readonly programs: Programs;

@@ -3,15 +3,17 @@ import { promises } from "node:fs";
 import {
   asTetherError,
   CALLS,
+  isCallKey,
   type JsonObject,
   type JsonValue,
+  KEYED_CALLS,
   parseJson,
   type RpcCall,
   TetherError,
   writeJson,
 } from "../../protocol/index.ts";
 import { argumentValue } from "../arguments.ts";
-import type { Client, Outcome, WaitOptions } from "../client.ts";
+import type { CallOptions, Client, Outcome, WaitOptions } from "../client.ts";
 import type { CommandContext } from "../command-context.ts";
 import type { AgentReport } from "../fan-out/agent-work.ts";
 import { onAgents } from "../on-agents.ts";
@@ -34,6 +36,15 @@ export async function run(context: CommandContext): Promise<number> {
       hint: `usage: ${context.usage}`,
     });
   }
+  const key = context.options.get("key");
+  if (key !== undefined && (file !== undefined || !isCallKey(key))) {
+    throw new TetherError(
+      "usage",
+      file === undefined
+        ? `--key: allowed: 1 to ${KEYED_CALLS.keyBytes} bytes`
+        : '--batch takes no --key: each line has its own, {"method", "params", "key"}',
+    );
+  }
   if (file !== undefined) return runBatch(await readBatch(file, context), wait, context);
   const [procedure, ...words] = context.args;
   if (procedure === undefined) {
@@ -50,12 +61,13 @@ export async function run(context: CommandContext): Promise<number> {
     return runSpread(procedure, spread, wait, context);
   }
   const params = words.map(argumentValue);
+  const options: CallOptions = key === undefined ? wait : { ...wait, key };
   return onAgents(context, {
     // Of several agents, the results of one must not stand among those of another.
     work: (client, alone, report) =>
       alone
-        ? callAlone(client, procedure, params, wait, context)
-        : callAmong(client, procedure, params, wait, report),
+        ? callAlone(client, procedure, params, options, context)
+        : callAmong(client, procedure, params, options, report),
     render: valueText,
   });
 }
@@ -65,7 +77,7 @@ async function callAlone(
   client: Client,
   procedure: string,
   params: JsonValue[],
-  wait: WaitOptions,
+  options: CallOptions,
   context: CommandContext,
 ): Promise<JsonValue | undefined> {
   const { stdout } = context;
@@ -82,7 +94,7 @@ async function callAlone(
           return isFull ? once(stdout, "drain").then(() => undefined) : undefined;
         },
       },
-      wait,
+      options,
     );
   } finally {
     bar.clear();
@@ -94,10 +106,10 @@ function callAmong(
   client: Client,
   procedure: string,
   params: JsonValue[],
-  wait: WaitOptions,
+  options: CallOptions,
   report: AgentReport,
 ): Promise<JsonValue> {
-  return client.call(procedure, params, wait, {
+  return client.call(procedure, params, options, {
     onProgress: (progress) => report.progress(callLine(progress, PROGRESS_WIDTH)),
     onYield: (value) => report.line(writeJson(value).slice(0, LAST_LINE)),
   });
@@ -143,14 +155,19 @@ function readCall(line: string, where: string): RpcCall {
   } catch (error) {
     throw new TetherError("usage", `${where}: ${asTetherError(error).message}; allowed: ${shape}`);
   }
-  const { method, params, ...others } = (typeof value === "object" ? (value ?? {}) : {}) as JsonObject;
-  const unknown = Object.keys(others).find((key) => key !== "jsonrpc" && key !== "id");
+  const { method, params, key, ...others } = (typeof value === "object" ? (value ?? {}) : {}) as JsonObject;
+  const unknown = Object.keys(others).find((name) => name !== "jsonrpc" && name !== "id");
   if (
     typeof method !== "string" ||
     unknown !== undefined ||
-    (params !== undefined && typeof params !== "object")
+    (params !== undefined && typeof params !== "object") ||
+    (key !== undefined && !isCallKey(key))
   ) {
     throw new TetherError("usage", `${where}: no call; allowed: ${shape}`);
   }
-  return params === undefined || params === null ? { method } : { method, params };
+  return {
+    method,
+    ...(params !== undefined && params !== null && { params }),
+    ...(key !== undefined && { key }),
+  };
 }

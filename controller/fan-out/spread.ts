@@ -39,7 +39,7 @@ export async function runSpread(
     rows,
     wait,
     signal,
-    connect: (name, end) => connect(name, { folder, signal: end }),
+    connect: (name, end) => connect(name, { folder, signal: end, reconnect: false }),
     mayBegin: (index) => printer.takes(index),
     onOutcome(index, outcome) {
       ended++;
