@@ -26,7 +26,13 @@ import {
 } from "./identity/index.ts";
 import type { Log, LogFacts } from "./log.ts";
 import { MqttService } from "./mqtt/index.ts";
-import { builtinProcedures, filesProcedures, jobsProcedures, Registry } from "./procedures/index.ts";
+import {
+  builtinProcedures,
+  type Caller,
+  filesProcedures,
+  jobsProcedures,
+  Registry,
+} from "./procedures/index.ts";
 import { Jobs, Programs } from "./programs/index.ts";
 import { CallGate, forwardServer, KeyedCalls, Listener, Refusals } from "./server/index.ts";
 
@@ -146,7 +152,15 @@ export class Agent {
         return workers();
       },
     };
-    for (const procedure of builtinProcedures(agentFacts, registry)) registry.add(procedure);
+    const refusals = new Refusals(log);
+    const onRefused = (error: TetherError, procedure: string, caller: Caller) =>
+      refusals.note(
+        "forbidden",
+        `refused a call: ${error.message}`,
+        { label: caller.label, role: caller.role, address: caller.origin, procedure },
+        performance.now(),
+      );
+    for (const procedure of builtinProcedures(agentFacts, registry, onRefused)) registry.add(procedure);
 
     const files = new Files(this.#configuration.files.root, this.#configuration.files.quota);
     files.start();
@@ -176,7 +190,6 @@ export class Agent {
     const calls = new CallGate(this.#configuration.limits.queuedCalls);
     const keyed = new KeyedCalls(registry, calls);
     const pairing = new PairingDesk();
-    const refusals = new Refusals(log);
     const listener = new Listener({
       ...this.#configuration.listen,
       limits: { ...this.#configuration.limits, unpaired: CONNECTIONS.unpaired },

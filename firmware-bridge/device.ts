@@ -73,6 +73,7 @@ export class Device {
   /** Readings of which the log has said that they fail. */
   readonly #failing = new Set<string>();
   readonly #claims = new Set<Claim>();
+  #stopping = false;
   #held: Held | undefined;
   #attached = false;
 
@@ -217,6 +218,7 @@ export class Device {
 
   /** Closes the port and tells everyone who waits; the device may be started again. */
   async stop(): Promise<void> {
+    this.#stopping = true;
     await this.#keeper.stop();
   }
 
@@ -267,6 +269,7 @@ export class Device {
       ...(this.path === undefined ? {} : { path: this.path }),
     };
     if (state === "ready") this.#log.info("device-state", `device ${this.name} is ready`, facts);
+    else if (this.#stopping) this.#log.info("device-state", `device ${this.name} has been stopped`, facts);
     else this.#log.warn("device-state", `device ${this.name} is ${state}: ${reason}`, facts);
     this.#conditionListeners.emit(condition);
   }

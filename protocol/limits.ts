@@ -617,6 +617,8 @@ export const GATEWAYS = {
   httpHead: 16 * KiB,
   /** Milliseconds for an HTTP request's head, and for a TLS handshake. */
   httpHeadTime: 10_000,
+  /** Seconds for which a browser need not ask again whether a page may call. */
+  preflightAge: 600,
   /** Milliseconds between two looks for HTTP requests that take too long. */
   httpLooks: 1_000,
   /** Elements of XML inside each other: those of `JSON_TEXT.depth` arrays or structures of XML-RPC, and its frame. */

@@ -24,9 +24,8 @@ export class NestedContext implements CallContext {
 
   /** `grace`: milliseconds that it has where the outer call is given up already, as to switch something off. */
   constructor(outer: CallContext, worker: WorkerProcess, grace: number) {
-    // A gateway allows what is called through it; what that calls is its author's affair. The role stays.
-    const { allows: _, ...person } = outer.caller;
-    this.caller = person;
+    // With it come the role, and what a gateway allows: a procedure opens no door to what it does not let through.
+    this.caller = outer.caller;
     this.signal = outer.signal.aborted ? AbortSignal.timeout(grace) : outer.signal;
     // One for every call that is under way.
     setMaxListeners(0, this.signal);

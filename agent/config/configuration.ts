@@ -85,6 +85,8 @@ export type GatewayConfiguration =
         readonly tls: GatewayTls | undefined;
         /** Every request has to bring a token that `tetherd token` has made. */
         readonly tokens: boolean;
+        /** Whose pages may call, as `https://panel.example`; no others' may. */
+        readonly origins: readonly string[];
       })
   | (GatewayBase &
       GatewayAddress & {

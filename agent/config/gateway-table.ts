@@ -19,6 +19,7 @@ import {
   ALIAS_NAME,
   absolutePath,
   host,
+  pageOrigin,
   portRange,
   procedureName,
   procedurePattern,
@@ -65,6 +66,8 @@ const TLS = {
 
 const TOKENS = { tokens: standard(boolean(), false) };
 
+const ORIGINS = { origins: standard(list(pageOrigin(), 0, CONFIGURATION.members), []) };
+
 const REQUESTS = {
   call: optional(procedureName(), "a request names it"),
   arguments: standard(choice(["words", "text", "json"]), "words", "words"),
@@ -82,8 +85,8 @@ export const GATEWAY = {
   tcp: { ...ADDRESS, ...CONNECTED_TEXT, ...ANY },
   udp: { ...ADDRESS, ...REQUESTS, ...ANY },
   unix: { path: required(socketPath()), ...CONNECTED_TEXT, ...ANY },
-  xmlrpc: { ...ADDRESS, ...ANY, ...TLS, ...TOKENS },
-  http: { ...ADDRESS, ...ANY, ...TLS, ...TOKENS },
+  xmlrpc: { ...ADDRESS, ...ANY, ...TLS, ...TOKENS, ...ORIGINS },
+  http: { ...ADDRESS, ...ANY, ...TLS, ...TOKENS, ...ORIGINS },
   ftp: {
     ...ADDRESS,
     user: optional(userName()),

@@ -100,6 +100,21 @@ export function host(): Shape<string> {
   });
 }
 
+/** Whose pages a browser may let call: scheme, host and port of an address (RFC 6454 §6.2), in small letters. */
+export function pageOrigin(): Shape<string> {
+  const written = text({
+    allowed: "an origin without a path, as https://panel.example or http://192.168.1.5:8080",
+    longest: 512,
+    check: (value) => {
+      const url = URL.canParse(value) ? new URL(value) : undefined;
+      const isOrigin =
+        (url?.protocol === "http:" || url?.protocol === "https:") && url.origin === value.toLowerCase();
+      return isOrigin ? undefined : `is ${quoted(value)}`;
+    },
+  });
+  return { ...written, read: (node, path, reading) => written.read(node, path, reading)?.toLowerCase() };
+}
+
 /** A user's name. */
 export function userName(): Shape<string> {
   return text({ allowed: "1 to 64 characters without spaces", pattern: /^[^\s\p{Cc}]+$/u, longest: 64 });

@@ -19,7 +19,7 @@ import {
   type GatewaySurroundings,
 } from "./gateway.ts";
 import { GatewayCalls } from "./gateway-calls.ts";
-import { isOwnHost, isOwnOrigin, tokenOf } from "./http-gates.ts";
+import { isListedOrigin, isOwnHost, isOwnOrigin, isPreflight, tokenOf } from "./http-gates.ts";
 import { addressOf, listen } from "./listen.ts";
 import { PendingBytes } from "./pending-bytes.ts";
 import { errorText } from "./request-text.ts";
@@ -44,6 +44,8 @@ export interface HttpAnswer {
   readonly status: number;
   readonly headers?: { readonly [name: string]: string };
   readonly body?: string;
+  /** Why nothing was done, for the log. */
+  readonly refused?: TetherError;
 }
 
 /** What a protocol over HTTP does with requests. */
@@ -215,25 +217,24 @@ export class HttpFront implements Gateway {
       for (const scope of scopes) scope.abort(goneAway());
     });
     try {
-      this.#send(request, response, await this.#answer(request, scopes));
+      const answer = await this.#answer(request, scopes);
+      if (answer.refused) this.#calls.refuse(answer.refused, plainAddress(request.socket.remoteAddress));
+      this.#send(request, response, this.#opened(request, answer));
     } catch (thrown) {
       const error = asTetherError(thrown);
       if (error.code === "cancelled") return;
       const address = plainAddress(request.socket.remoteAddress);
       if (error.code !== "internal") this.#calls.refuse(error, address);
       else this.#surroundings.log.error("fault", `the ${this.#label} gateway: ${error.message}`, { address });
-      this.#send(request, response, refusal(STATUS[error.code] ?? 500, error));
+      this.#send(request, response, this.#opened(request, refusal(STATUS[error.code] ?? 500, error)));
     }
   }
 
   async #answer(request: IncomingMessage, scopes: Set<CallScope>): Promise<HttpAnswer> {
     const address = plainAddress(request.socket.remoteAddress);
-    const refused = (status: number, error: TetherError, headers?: HttpAnswer["headers"]) => {
-      this.#calls.refuse(error, address);
-      return refusal(status, error, headers);
-    };
     const wrongDoor = this.#wrongDoor(request);
-    if (wrongDoor !== undefined) return refused(...wrongDoor);
+    if (wrongDoor !== undefined) return refusal(...wrongDoor);
+    if (isPreflight(request) && this.#isWelcome(request)) return preflightAnswer();
     const caller = this.#callerOf(request.headers.authorization, address);
     if (caller === undefined) {
       const error = new TetherError(
@@ -244,7 +245,7 @@ export class HttpFront implements Gateway {
         },
       );
       const realm = `realm="tether", charset="UTF-8"`;
-      return refused(401, error, { "WWW-Authenticate": `Bearer ${realm}, Basic ${realm}` });
+      return refusal(401, error, { "WWW-Authenticate": `Bearer ${realm}, Basic ${realm}` });
     }
     const scope = () => {
       const one = new CallScope(caller);
@@ -256,7 +257,7 @@ export class HttpFront implements Gateway {
     if (early !== undefined) return early;
     const encoding = request.headers["content-encoding"]?.toLowerCase() ?? "identity";
     if (encoding !== "identity" && encoding !== "gzip" && encoding !== "x-gzip") {
-      return refused(415, new TetherError("invalid", `the body is encoded as ${encoding}; allowed: gzip`), {
+      return refusal(415, new TetherError("invalid", `the body is encoded as ${encoding}; allowed: gzip`), {
         "Accept-Encoding": "gzip",
       });
     }
@@ -286,13 +287,30 @@ export class HttpFront implements Gateway {
         new TetherError("forbidden", `the Host ${JSON.stringify(host)} is none of this gateway's`),
       ];
     }
-    if (origin !== undefined && !isOwnOrigin(origin, host, this.#configuration.tls !== undefined)) {
+    const isOwn = origin === undefined || isOwnOrigin(origin, host, this.#configuration.tls !== undefined);
+    if (!isOwn && !isListedOrigin(origin, this.#configuration.origins)) {
       return [
         403,
         new TetherError("forbidden", `pages of ${JSON.stringify(origin)} may not call this gateway`),
       ];
     }
     return undefined;
+  }
+
+  /** True where the page that calls is of an origin that the owner has named. */
+  #isWelcome({ headers: { origin } }: IncomingMessage): boolean {
+    return origin !== undefined && isListedOrigin(origin, this.#configuration.origins);
+  }
+
+  /** Lets a page of a named origin read the answer, refusals too; no cookie ever means anything here. */
+  #opened(request: IncomingMessage, answer: HttpAnswer): HttpAnswer {
+    if (this.#configuration.origins.length === 0) return answer;
+    const headers = { ...answer.headers, Vary: "Origin" };
+    if (!this.#isWelcome(request)) return { ...answer, headers };
+    return {
+      ...answer,
+      headers: { ...headers, "Access-Control-Allow-Origin": request.headers.origin ?? "" },
+    };
   }
 
   /** Who calls; undefined where a token is asked for and none came that is good. */
@@ -390,6 +408,19 @@ export function refusal(status: number, error: TetherError, headers: HttpAnswer[
     status,
     headers: { ...headers, "Content-Type": "text/plain; charset=utf-8" },
     body: `${errorText(error)}\n`,
+    refused: error,
+  };
+}
+
+/** What a browser asks before a page of a named origin may send (Fetch, "CORS-preflight request"). */
+function preflightAnswer(): HttpAnswer {
+  return {
+    status: 204,
+    headers: {
+      "Access-Control-Allow-Methods": "GET, HEAD, POST",
+      "Access-Control-Allow-Headers": "authorization, content-encoding, content-type",
+      "Access-Control-Max-Age": String(GATEWAYS.preflightAge),
+    },
   };
 }
 

@@ -1,4 +1,5 @@
 import type { X509Certificate } from "node:crypto";
+import type { IncomingMessage } from "node:http";
 import { isIP } from "node:net";
 import { isLoopback } from "../../protocol/index.ts";
 
@@ -31,6 +32,16 @@ export function isOwnHost(host: string, own: OwnNames): boolean {
 /** True when an `Origin` is the page that the gateway itself has given out (RFC 6454 §5). */
 export function isOwnOrigin(origin: string, host: string, secure: boolean): boolean {
   return origin.toLowerCase() === `${secure ? "https" : "http"}://${host.toLowerCase()}`;
+}
+
+/** True when an `Origin` is one of those that the owner lets call. */
+export function isListedOrigin(origin: string, origins: readonly string[]): boolean {
+  return origins.includes(origin.toLowerCase());
+}
+
+/** True for the question that a browser asks before a page's request (Fetch, "CORS-preflight request"). */
+export function isPreflight({ method, headers }: IncomingMessage): boolean {
+  return method === "OPTIONS" && headers["access-control-request-method"] !== undefined;
 }
 
 /**

@@ -70,7 +70,7 @@ export function filesProcedures(files: Files): readonly Procedure[] {
     },
     {
       name: "files.remove",
-      summary: "Removes a file or an empty folder; with recursive a folder and all that is in it.",
+      summary: "Removes a file; a folder, empty or not, only with recursive, and all that is in it.",
       parameters: { path, recursive: { type: "boolean", default: false } },
       result: { type: "null" },
       role: "operator",

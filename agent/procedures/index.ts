@@ -1,5 +1,5 @@
 import { bytesProcedures } from "./bytes.ts";
-import { introspectionProcedures } from "./introspection.ts";
+import { introspectionProcedures, type OnRefused } from "./introspection.ts";
 import { mathProcedures } from "./math.ts";
 import { netProcedures } from "./net.ts";
 import type { Procedure } from "./procedure.ts";
@@ -14,14 +14,21 @@ export type { Arguments, CallContext, Caller, CallOutlet, Procedure, Schema } fr
 export { type Listing, Registry } from "./registry.ts";
 export type { AgentFacts } from "./system.ts";
 
-/** The procedures that need nothing but the agent itself; `registry` is the one they tell of and call through. */
-export function builtinProcedures(facts: AgentFacts, registry: Registry): readonly Procedure[] {
+/**
+ * The procedures that need nothing but the agent itself; `registry` is the one they tell of and call through,
+ * `onRefused` is told of what that refuses.
+ */
+export function builtinProcedures(
+  facts: AgentFacts,
+  registry: Registry,
+  onRefused: OnRefused = () => undefined,
+): readonly Procedure[] {
   return [
     ...mathProcedures,
     ...textProcedures,
     ...netProcedures(),
     ...bytesProcedures(),
     ...systemProcedures(facts),
-    ...introspectionProcedures(facts, registry),
+    ...introspectionProcedures(facts, registry, onRefused),
   ];
 }

@@ -8,9 +8,18 @@ import {
   writeJson,
 } from "../../protocol/index.ts";
 import { isSchema } from "./plain-schema.ts";
-import type { CallContext, Procedure, Schema } from "./procedure.ts";
+import type { CallContext, Caller, Procedure, Schema } from "./procedure.ts";
 import type { Listing, Registry } from "./registry.ts";
 import type { AgentFacts } from "./system.ts";
+
+/** Told of each member of a multicall that is refused, for the log: its own answer shows it to nobody else. */
+export type OnRefused = (error: TetherError, procedure: string, caller: Caller) => void;
+
+/** Through which a multicall's members go. */
+interface MemberDoor {
+  readonly registry: Registry;
+  readonly onRefused: OnRefused;
+}
 
 const text = { type: "string" } as const;
 const methodName = { methodName: text };
@@ -19,7 +28,11 @@ const methodName = { methodName: text };
  * What tells a stranger's client what there is: XML-RPC introspection, its multicall, and OpenRPC's discovery.
  * Each shows or calls only what the caller is let through to.
  */
-export function introspectionProcedures(facts: AgentFacts, registry: Registry): readonly Procedure[] {
+export function introspectionProcedures(
+  facts: AgentFacts,
+  registry: Registry,
+  onRefused: OnRefused,
+): readonly Procedure[] {
   const shared = { role: "viewer", retryable: true, introspection: true } as const;
   return [
     {
@@ -56,7 +69,7 @@ export function introspectionProcedures(facts: AgentFacts, registry: Registry): 
       ...shared,
       // Its members may be anything.
       retryable: false,
-      run: ({ calls }, context) => callAll(registry, calls as JsonObject[], context),
+      run: ({ calls }, context) => callAll({ registry, onRefused }, calls as JsonObject[], context),
     },
     {
       name: "rpc.discover",
@@ -111,7 +124,7 @@ function parametersOf(parameters: Schema): ListedParameter[] {
 
 /** Runs the members in order, one after the other, each through the registry as a call of its own. */
 async function callAll(
-  registry: Registry,
+  door: MemberDoor,
   calls: readonly JsonObject[],
   context: CallContext,
 ): Promise<JsonValue[]> {
@@ -122,7 +135,7 @@ async function callAll(
   const member = context.outlet === undefined ? context : { caller, signal };
   for (const call of calls) {
     context.signal.throwIfAborted();
-    const answer = await callMember(registry, call, member);
+    const answer = await callMember(door, call, member);
     size += writeJson(answer).length;
     if (size > CALLS.resultBytes) {
       throw new TetherError(
@@ -135,7 +148,11 @@ async function callAll(
   return answers;
 }
 
-async function callMember(registry: Registry, call: JsonObject, context: CallContext): Promise<JsonValue> {
+async function callMember(
+  { registry, onRefused }: MemberDoor,
+  call: JsonObject,
+  context: CallContext,
+): Promise<JsonValue> {
   try {
     const { methodName: name, params } = call;
     if (typeof name !== "string" || (params !== undefined && typeof params !== "object")) {
@@ -148,8 +165,10 @@ async function callMember(registry: Registry, call: JsonObject, context: CallCon
       throw new TetherError("forbidden", "system.multicall cannot call itself");
     }
     return [await registry.call(name, params, context)];
-  } catch (error) {
-    const { code, message } = errorToRpc(asTetherError(error));
+  } catch (thrown) {
+    const error = asTetherError(thrown);
+    if (error.code === "forbidden") onRefused(error, String(call.methodName), context.caller);
+    const { code, message } = errorToRpc(error);
     return { faultCode: code, faultString: message };
   }
 }

@@ -30,6 +30,11 @@ export class AgentBackend implements ShellBackend {
     this.procedures = {
       names: async (signal) => (await this.#call("system.listMethods", [], signal)) as string[],
       call: (procedure, args, signal) => this.#call(procedure, args, signal),
+      exec: async (command, signal) => {
+        // Loaded when it is used: most sessions run no program.
+        const { runWithoutInput } = await import("../programs/run-without-input.ts");
+        return runWithoutInput(await this.#ready(signal), command, signal);
+      },
       devices: async (signal) => deviceTable((await this.#call("devices.list", [], signal)) as JsonObject[]),
     };
   }

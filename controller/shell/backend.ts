@@ -45,6 +45,8 @@ export interface CopyOptions {
 export interface CallableSide {
   names(signal: AbortSignal): Promise<readonly string[]>;
   call(procedure: string, args: JsonValue[], signal: AbortSignal): Promise<JsonValue>;
+  /** Runs a program without input, its output as it comes; gives its exit code. */
+  exec(command: readonly string[], signal: AbortSignal): Promise<number>;
   /** A table of the devices. */
   devices(signal: AbortSignal): Promise<string>;
 }

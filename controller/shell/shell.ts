@@ -15,8 +15,11 @@ export async function runLine(line: string, state: ShellState, signal: AbortSign
   const [name = "", ...words] = readWords(line);
   const verb = verbNamed(name, state);
   const end = words.indexOf("--");
-  const isOption = (word: string, index: number) => word === "-r" && (end === -1 || index < end);
-  const args = words.filter((word, index) => !isOption(word, index) && index !== end);
+  const isOption = (word: string, index: number) =>
+    word === "-r" && !verb.takesCommand && (end === -1 || index < end);
+  // A command has its own `--`; only one before it is the shell's.
+  const dropped = verb.takesCommand && end !== 0 ? -1 : end;
+  const args = words.filter((word, index) => !isOption(word, index) && index !== dropped);
   const recursive = words.some(isOption);
   const [least, most] = verb.takes;
   if (args.length < least || args.length > most || (recursive && !verb.usage.includes("-r"))) {

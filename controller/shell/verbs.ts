@@ -43,6 +43,8 @@ export interface ShellVerb {
   readonly completes: Completable;
   /** What an argument after the first can be, besides, where the last one says where to. */
   readonly endsWith?: Completable;
+  /** True when its arguments are a command's: none of them is an option of the shell's. */
+  readonly takesCommand?: boolean;
   /** True when it needs procedures on the other side. */
   readonly callable?: boolean;
   /** Gives what is printed; `leave` ends the shell. */
@@ -180,6 +182,19 @@ export const SHELL_VERBS: { readonly [name: string]: ShellVerb } = {
     callable: true,
     run: async ([procedure = "", ...args], state, { signal }) =>
       valueText((await state.backend.procedures?.call(procedure, args.map(argumentValue), signal)) ?? null),
+  },
+  exec: {
+    usage: "exec COMMAND…",
+    summary: "run a program over there, without input",
+    takes: [1, ANY],
+    completes: "nothing",
+    takesCommand: true,
+    callable: true,
+    async run(command, { backend }, { signal }) {
+      const code = (await backend.procedures?.exec(command, signal)) ?? 0;
+      if (code !== 0) throw new TetherError("internal", `exit code ${code}`);
+      return "";
+    },
   },
   devices: {
     usage: "devices",

@@ -473,7 +473,7 @@ const MISTAKES: readonly (readonly [string, readonly string[]])[] = [
   [
     gateway("kind: http, port: 9, device: b"),
     [
-      "2:28: gateways[0] has device, which only kind rfc2217 serial may have, allowed: kind host port allow role aliases limits tls tokens",
+      "2:28: gateways[0] has device, which only kind rfc2217 serial may have, allowed: kind host port allow role aliases limits tls tokens origins",
     ],
   ],
   [gateway("kind: http, port: 9, prot: 9"), ['2:28: gateways[0] has an unknown key "prot", nearest: port']],

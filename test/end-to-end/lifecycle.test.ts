@@ -129,3 +129,13 @@ test("ready is said once, last, when everything listens", async (t) => {
   assert.equal(ready?.pid, agent.pid);
   assert.match(String(ready?.time), /^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
 });
+
+test("a clean stop says nothing that sounds like trouble", async (t) => {
+  const agent = await startAgent(t, { configuration: { devices: [BENCH] } });
+  await agent.line("device-state", ({ state }) => state === "ready");
+  assert.equal(await agent.stop(), 0);
+  assert.deepEqual(
+    agent.log.filter(({ level }) => level === "warn" || level === "error"),
+    [],
+  );
+});

@@ -106,6 +106,17 @@ suite("at the same time", { concurrency: true }, () => {
     assert.ok(existsSync(join(root, "a")));
   });
 
+  test("commands are counted, and those that failed by why", async (t) => {
+    const { port, gateway } = await startFtpServer(t);
+    const client = await RawFtp.logIn(t, port);
+    const before = gateway.counts.calls;
+    assert.ok(before > 0, "to log in takes commands");
+    await client.expect(257, "PWD");
+    await client.expect(550, "SIZE nothing");
+    assert.equal(gateway.counts.calls, before + 2);
+    assert.deepEqual([...gateway.counts.errors], [["not-found", 1]]);
+  });
+
   test("more connections than allowed are told 421", async (t) => {
     const { port, gateway } = await startFtpServer(t, { limits: { connections: 2 } });
     await RawFtp.connect(t, port);
@@ -127,12 +138,19 @@ suite("at the same time", { concurrency: true }, () => {
     const busy = await RawFtp.logIn(t, port);
     const upload = await busy.passive();
     await busy.expect(150, "STOR slow");
-    for (const end = performance.now() + 2_000; performance.now() < end; ) {
-      await talking.expect(200, "NOOP");
+    const replies: Promise<void>[] = [];
+    const talk = setInterval(() => {
+      replies.push(talking.expect(200, "NOOP").then(() => undefined));
       upload.write(".");
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
+    }, 250);
+    t.after(() => clearInterval(talk));
     assert.equal((await silent.reply()).code, 421);
+    // By its end the others have been there for longer than one may be silent.
+    const later = await RawFtp.connect(t, port);
+    assert.equal((await later.reply()).code, 421);
+    clearInterval(talk);
+    await Promise.all(replies);
+    assert.ok(replies.length > 0);
     await until(() => silent.isClosed, "the end");
     upload.end();
     assert.equal((await busy.reply()).code, 226);

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { CALLS, type JsonObject, type JsonValue, writeJson } from "../../protocol/index.ts";
+import { builtinProcedures, type Caller, Registry } from "../../agent/procedures/index.ts";
+import { CALLS, type JsonObject, type JsonValue, type TetherError, writeJson } from "../../protocol/index.ts";
 import { builtinRegistry, contextOf, failure } from "./calling.ts";
 
 const registry = builtinRegistry();
@@ -70,6 +71,24 @@ test("a gateway shows and calls what it allows and nothing else", async () => {
   assert.deepEqual(await call("multicall", [members], narrow), [
     ["A"],
     { faultCode: -32004, faultString: "math.add is not allowed here" },
+  ]);
+});
+
+test("a member that is refused is told of, for the log", async () => {
+  const refused: unknown[] = [];
+  const own = new Registry();
+  const facts = { id: "a2", name: "greenhouse", version: "9.9.9", workers: 2 };
+  const tell = (error: TetherError, procedure: string, caller: Caller) =>
+    refused.push([error.code, procedure, caller.label]);
+  for (const procedure of builtinProcedures(facts, own, tell)) own.add(procedure);
+  const members = ["text.upper", "math.add", "system.multicall", "no.such"].map((methodName) => ({
+    methodName,
+    params: ["a"],
+  }));
+  await own.call("system.multicall", [members], narrow);
+  assert.deepEqual(refused, [
+    ["forbidden", "math.add", "test"],
+    ["forbidden", "system.multicall", "test"],
   ]);
 });
 

@@ -213,3 +213,25 @@ test("from a pipe each line is a command; one that failed makes the code 1, and 
   assert.match(complaints[1] ?? "", /did you mean help\?/);
   assert.match(complaints[3] ?? "", /' is not closed/);
 });
+
+test("exec runs a program there: its options are its own, and its exit code is told", async (t) => {
+  const ended = await agent.tether(["shell"], {
+    home,
+    cwd: scratchFolder(t),
+    input:
+      "exec sh -c 'echo out; echo err >&2; cat'\nexec printf %s, -r -- --\nexec -- sh -c 'exit 3'\nexec\n",
+  });
+  assert.equal(ended.code, 1);
+  assert.equal(ended.stdout, "out\n-r,--,--,");
+  assert.match(ended.stderr, /^err\nexit code 3\nthat is not how exec is used \(usage: exec COMMAND…\)\n$/);
+});
+
+test("Ctrl-C ends a program, and the shell stays", { skip }, async (t) => {
+  const shell = await openShell(t, scratchFolder(t));
+  shell.enter("exec sh -c 'echo begun; sleep 600'");
+  await shell.see(/\nbegun/);
+  shell.press("C-c");
+  await shell.see(PROMPT);
+  shell.enter("call math.add 1 2");
+  await shell.see(/\n3\n/);
+});

@@ -6,6 +6,7 @@ import type { Log } from "../../log.ts";
 import type { Refusals } from "../../server/index.ts";
 import type { Attempts } from "./attempts.ts";
 import type { BrokenUploads } from "./broken-uploads.ts";
+import type { CommandTally } from "./command-tally.ts";
 import type { DataChannel } from "./data-channel.ts";
 import type { Fact } from "./listing.ts";
 
@@ -19,6 +20,7 @@ export interface FtpDoor {
   readonly refusals: Refusals;
   readonly attempts: Attempts;
   readonly broken: BrokenUploads;
+  readonly tally: CommandTally;
   /** The certificate that is in force; undefined without `tls`. */
   readonly secureContext: () => SecureContext | undefined;
 }

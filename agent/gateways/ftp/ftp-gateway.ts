@@ -8,6 +8,7 @@ import { addressOf, listen } from "../listen.ts";
 import { Attempts } from "./attempts.ts";
 import { BrokenUploads } from "./broken-uploads.ts";
 import type { FtpConfiguration, FtpDoor } from "./client.ts";
+import { CommandTally } from "./command-tally.ts";
 import { replyText } from "./reply.ts";
 import { Session } from "./session.ts";
 import { readSecureContext } from "./tls.ts";
@@ -24,6 +25,7 @@ export class FtpGateway implements Gateway {
   readonly #services: FtpServices;
   readonly #places: Places;
   readonly #broken = new BrokenUploads();
+  readonly #tally = new CommandTally();
   readonly #sessions = new Set<Session>();
   #secureContext: SecureContext | undefined;
   #facts: GatewayFacts;
@@ -41,7 +43,7 @@ export class FtpGateway implements Gateway {
   }
 
   get counts(): GatewayCounts {
-    return { connections: this.#sessions.size, calls: 0, errors: new Map() };
+    return { connections: this.#sessions.size, calls: this.#tally.count, errors: this.#tally.errors };
   }
 
   get caution(): string | undefined {
@@ -70,6 +72,7 @@ export class FtpGateway implements Gateway {
       refusals,
       attempts: new Attempts(),
       broken: this.#broken,
+      tally: this.#tally,
       secureContext: () => this.#secureContext,
     };
     server.on("connection", (socket) => this.#arrive(socket, door));

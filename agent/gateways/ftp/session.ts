@@ -288,10 +288,12 @@ export class Session implements Client {
       this.reply(530, "log in first");
       return;
     }
+    this.door.tally.begun();
     try {
       await command.run(this, argument);
     } catch (thrown) {
       const error = asTetherError(thrown);
+      this.door.tally.failed(error.code);
       if (error.code === "internal") {
         this.door.log.error("gateway-failed", `the ftp gateway: ${error.message}`, { kind: "ftp" });
       }
