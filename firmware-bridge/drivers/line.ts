@@ -1,10 +1,11 @@
-import { asTetherError, TetherError } from "../../protocol/errors.ts";
-import type { CommandProfile, DeviceProfile, ReadingProfile } from "../profile.ts";
-import { type DeviceResult, type DeviceValue, parameterSchema, shown } from "../value.ts";
+import { TetherError } from "../../protocol/errors.ts";
+import type { CommandProfile, DeviceProfile } from "../profile.ts";
+import { type DeviceResult, parameterSchema, shown } from "../value.ts";
 import { answerFormat } from "./answer.ts";
 import type { Driver, DriverCommand, DriverPort, ReadingSink } from "./driver.ts";
 import { LineTalk } from "./line-talk.ts";
-import { type LineReader, lineTest, valueReader } from "./pattern.ts";
+import { located } from "./located.ts";
+import { MatchedReadings } from "./matched-readings.ts";
 import { type Poll, pollsOf } from "./poll.ts";
 import { CommandTemplate } from "./template.ts";
 
@@ -20,17 +21,11 @@ export function createLineDriver(profile: DeviceProfile, readings: ReadingSink):
   return new LineDriver(profile, readings);
 }
 
-interface MatchReading {
-  readonly name: string;
-  readonly reader: LineReader<DeviceValue>;
-  readonly matches: (line: string) => boolean;
-}
-
 class LineDriver implements Driver {
   readonly commands: readonly DriverCommand[];
   readonly #profile: DeviceProfile;
   readonly #sink: ReadingSink;
-  readonly #matched: readonly MatchReading[];
+  readonly #matched: MatchedReadings;
   readonly #polls: readonly Poll[];
   #talk: LineTalk | undefined;
   #timers: NodeJS.Timeout[] = [];
@@ -42,9 +37,7 @@ class LineDriver implements Driver {
     this.commands = Object.entries(profile.commands).map(([name, command]) =>
       located(`commands.${name}`, () => this.#command(name, command)),
     );
-    this.#matched = Object.entries(profile.readings).flatMap(([name, reading]) =>
-      located(`readings.${name}`, () => matched(name, reading)),
-    );
+    this.#matched = new MatchedReadings(profile, sink);
     this.#polls = pollsOf(profile, this.commands, located);
   }
 
@@ -54,12 +47,16 @@ class LineDriver implements Driver {
   }
 
   received(bytes: Uint8Array): void {
-    this.#talk?.received(bytes, (line) => this.#readingsIn(line));
+    this.#talk?.received(bytes, (line) => this.#matched.hear(line));
   }
 
   async say(text: string, signal: AbortSignal): Promise<string> {
     const { timeout } = this.#profile.line;
-    return await this.#attached.say(text, { timeout, isReading: (line) => this.#isReading(line) }, signal);
+    return await this.#attached.say(
+      text,
+      { timeout, isReading: (line) => this.#matched.isReading(line) },
+      signal,
+    );
   }
 
   detach(reason: TetherError): void {
@@ -90,39 +87,9 @@ class LineDriver implements Driver {
       result: format?.schema ?? { type: "null" },
       run: async (args, signal): Promise<DeviceResult> => {
         const bytes = template.render(args);
-        const answer = format?.begin(what, (line) => this.#isReading(line));
+        const answer = format?.begin(what, (line) => this.#matched.isReading(line));
         return await this.#attached.ask({ bytes, answer, timeout, what }, signal);
       },
     };
-  }
-
-  #isReading(line: string): boolean {
-    return this.#matched.some(({ matches }) => matches(line));
-  }
-
-  #readingsIn(line: string): void {
-    for (const { name, reader } of this.#matched) {
-      try {
-        const value = reader.read(line, name);
-        if (value !== undefined) this.#sink.value(name, value);
-      } catch (thrown) {
-        this.#sink.failed(name, asTetherError(thrown));
-      }
-    }
-  }
-}
-
-function matched(name: string, { source, type }: ReadingProfile): MatchReading[] {
-  if (source.kind !== "match") return [];
-  const reader = valueReader(source.match, source.result, type);
-  return [{ name, reader, matches: lineTest(source.match) }];
-}
-
-function located<T>(where: string, make: () => T): T {
-  try {
-    return make();
-  } catch (thrown) {
-    const error = asTetherError(thrown);
-    throw new TetherError(error.code, `${where}: ${error.message}`, { hint: error.hint, cause: thrown });
   }
 }
