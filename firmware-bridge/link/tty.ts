@@ -6,12 +6,10 @@ import type { InputLines, Link, LinkReceiver, OutputLines } from "./link.ts";
 import { OutputQueue } from "./output-queue.ts";
 import { loadSerialPort } from "./serialport.ts";
 import { type Buffers, type PortSettings, SERIAL_DEFAULTS } from "./settings.ts";
+import { type PolledPort, TtyDescriptor } from "./tty-descriptor.ts";
 
 type Binding = Awaited<ReturnType<typeof loadSerialPort>>;
-type Port = Awaited<ReturnType<Binding["open"]>>;
-
-/** Bytes asked of the port at once; the kernel's own buffer for a tty is 4 KiB. */
-const READ_BYTES = 16 * 1024;
+type Port = Extract<Awaited<ReturnType<Binding["open"]>>, PolledPort>;
 
 /** What a port is opened with; settings that are left out are the usual ones. */
 export interface TtyOptions extends Partial<PortSettings> {
@@ -31,6 +29,7 @@ export async function openTty({ path, ...wanted }: TtyOptions, receiver: LinkRec
   const settings = { ...SERIAL_DEFAULTS, ...wanted };
   try {
     const port = await binding.open({ path, ...termios(settings), lock: true });
+    if (!("poller" in port)) throw new Error("this system's ports are not served");
     return new TtyLink({ binding, port, path, node, settings, receiver });
   } catch (thrown) {
     await checkTty(path);
@@ -105,6 +104,7 @@ class TtyLink implements Link {
   readonly #receiver: LinkReceiver;
   readonly #watch: NodeJS.Timeout;
   readonly #output: OutputQueue;
+  readonly #descriptor: TtyDescriptor;
   #open = true;
   #closing: Promise<void> | undefined;
   // The kernel raises both when a port is opened (termios(3), tty_port_block_til_ready).
@@ -119,9 +119,12 @@ class TtyLink implements Link {
     this.#node = node;
     this.#receiver = receiver;
     this.#output = new OutputQueue(path);
-    // Unplugging shows at once only in a pending read, so there is always one. A read that begins just after
-    // the tty was hung up gives no bytes for ever, and the addon reads again: hence the watch.
-    void this.#read();
+    this.#descriptor = new TtyDescriptor(port, {
+      received: (bytes) => this.#receiver.received(bytes),
+      failed: (thrown) => this.#end(thrown),
+    });
+    this.#descriptor.start();
+    // What is neither read nor written does not always show that it has gone.
     this.#watch = setInterval(() => void this.#look(), SERIAL.presenceInterval);
   }
 
@@ -183,6 +186,7 @@ class TtyLink implements Link {
     // The kernel's input is empty already: all of it is read as it comes.
     if (buffers === "input") return;
     this.#output.drop();
+    this.#descriptor.drop();
     // Not in turn: it is what lets a write go on that the other side holds up.
     await this.#port.flush().catch((thrown) => this.#failed(thrown));
   }
@@ -193,6 +197,7 @@ class TtyLink implements Link {
 
   close(): Promise<void> {
     this.#open = false;
+    this.#descriptor.stop();
     clearInterval(this.#watch);
     this.#closing ??= this.#port.close().catch(() => {}); // a port that is gone cannot be closed better
     return this.#closing;
@@ -231,18 +236,6 @@ class TtyLink implements Link {
     if (late) throw new TetherError("timeout", `${this.#path} sent nothing more for ${SERIAL.drain} ms`);
   }
 
-  async #read(): Promise<void> {
-    const buffer = Buffer.allocUnsafeSlow(READ_BYTES);
-    try {
-      while (this.#open) {
-        const { bytesRead } = await this.#port.read(buffer, 0, READ_BYTES);
-        if (this.#open) this.#receiver.received(buffer.subarray(0, bytesRead));
-      }
-    } catch (thrown) {
-      this.#end(thrown);
-    }
-  }
-
   async #look(): Promise<void> {
     try {
       const facts = await stat(this.#path);
@@ -255,7 +248,7 @@ class TtyLink implements Link {
   async #writeNow(bytes: Uint8Array): Promise<void> {
     if (!this.#open) throw this.#gone();
     try {
-      await this.#port.write(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+      await this.#descriptor.write(bytes);
     } catch (thrown) {
       this.#failed(thrown);
     }
