@@ -214,6 +214,7 @@ export class Agent {
       registry,
       calls,
       files,
+      devices: desk,
       log,
       refusals,
       tokens,

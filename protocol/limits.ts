@@ -397,8 +397,6 @@ export const COM_PORT = {
   heldAnswers: 16 * KiB,
   /** Milliseconds of the break that Telnet's own command stands for. */
   breakTime: 250,
-  /** Milliseconds between two looks at the port's input lines, for a client that wants to hear of them. */
-  lineInterval: 100,
 } as const;
 
 /** Modbus over a serial line. Milliseconds where nothing else is said. */
@@ -596,6 +594,8 @@ export const GATEWAYS = {
   farewell: 1_000,
   /** Looks for silent connections within one time of silence. */
   idleLooks: 8,
+  /** Milliseconds of silence after which the kernel asks whether a client that holds a port is still there. */
+  keepAlive: 15_000,
   /** Connections that wait to be accepted; the kernel may allow fewer (listen(2)). */
   backlog: 4_096,
   /** Milliseconds between two tries to open a gateway that cannot be opened, such as a port in use. */

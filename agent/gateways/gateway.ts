@@ -1,5 +1,6 @@
 import type { ErrorCode } from "../../protocol/index.ts";
 import type { GatewayConfiguration } from "../config/index.ts";
+import type { DeviceDesk } from "../devices/index.ts";
 import type { Files } from "../files/index.ts";
 import type { Tokens } from "../identity/index.ts";
 import type { Log } from "../log.ts";
@@ -50,6 +51,7 @@ export interface GatewayServices {
   readonly registry: Registry;
   readonly calls: CallGate;
   readonly files: Files;
+  readonly devices: DeviceDesk;
   readonly log: Log;
   /** The log for what strangers do. */
   readonly refusals: Refusals;

@@ -65,16 +65,6 @@ export class Gateways {
     const { log } = this.#services;
     try {
       const gateway = await createGateway(wanted.configuration, this.#services);
-      if (gateway === undefined) {
-        log.error(
-          "gateway-failed",
-          `this version has no ${kind} gateway yet; the configuration asks for one`,
-          {
-            kind,
-          },
-        );
-        return;
-      }
       await gateway.start();
       if (this.#wanted.get(key) !== wanted) {
         await gateway.stop(AbortSignal.abort());

@@ -9,8 +9,8 @@ type Make<K extends Kind> = (
   surroundings: GatewaySurroundings,
 ) => Promise<Gateway>;
 
-/** The one table of kinds; one that this version does not serve is undefined. Each is loaded when it is used. */
-const KINDS: { readonly [K in Kind]: Make<K> | undefined } = {
+/** The one table of kinds. Each is loaded when it is used. */
+const KINDS: { readonly [K in Kind]: Make<K> } = {
   tcp: async (configuration, surroundings) => {
     const { TcpGateway } = await import("./tcp.ts");
     return new TcpGateway(configuration, surroundings);
@@ -35,15 +35,21 @@ const KINDS: { readonly [K in Kind]: Make<K> | undefined } = {
     const { FtpGateway } = await import("./ftp/index.ts");
     return new FtpGateway(configuration, surroundings);
   },
-  rfc2217: undefined,
-  serial: undefined,
+  rfc2217: async (configuration, surroundings) => {
+    const { createRfc2217Gateway } = await import("./serial/index.ts");
+    return createRfc2217Gateway(configuration, surroundings);
+  },
+  serial: async (configuration, surroundings) => {
+    const { createSerialGateway } = await import("./serial/index.ts");
+    return createSerialGateway(configuration, surroundings);
+  },
 };
 
-/** Makes the gateway of a configuration, not started yet; undefined for a kind that this version does not serve. */
+/** Makes the gateway of a configuration, not started yet. */
 export async function createGateway(
   configuration: GatewayConfiguration,
   surroundings: GatewaySurroundings,
-): Promise<Gateway | undefined> {
-  const make = KINDS[configuration.kind] as Make<Kind> | undefined;
-  return make?.(configuration, surroundings);
+): Promise<Gateway> {
+  const make = KINDS[configuration.kind] as Make<Kind>;
+  return await make(configuration, surroundings);
 }

@@ -33,7 +33,12 @@ export function readRequest(text: string, meaning: RequestMeaning): GatewayCall 
 
 /** True when a connection's first request is one of HTTP or TLS: a browser that somebody's page has sent here. */
 export function isOtherProtocol(request: string): boolean {
-  return HTTP.test(request) || TLS.test(request);
+  return isHttp(request) || TLS.test(request);
+}
+
+/** True when what a connection begins with is a request of HTTP. */
+export function isHttp(text: string): boolean {
+  return HTTP.test(text);
 }
 
 /** An answer as text: a string as it is, anything else as JSON. Throws as `writeJson`. */

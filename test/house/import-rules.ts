@@ -6,7 +6,12 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   protocol: [],
   transfer: ["protocol/index.ts"],
   "firmware-bridge": ["protocol/errors.ts", "protocol/limits.ts"],
-  agent: ["protocol/index.ts", "transfer/index.ts", "firmware-bridge/index.ts"],
+  agent: [
+    "protocol/index.ts",
+    "transfer/index.ts",
+    "firmware-bridge/index.ts",
+    "firmware-bridge/rfc2217/index.ts",
+  ],
   controller: ["protocol/index.ts", "transfer/index.ts", "firmware-bridge/rfc2217/index.ts"],
 };
 

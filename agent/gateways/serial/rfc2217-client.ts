@@ -1,0 +1,118 @@
+import type { Socket } from "node:net";
+import { AccessServer } from "../../../firmware-bridge/rfc2217/index.ts";
+import { asTetherError, SERIAL, TetherError, VERSION } from "../../../protocol/index.ts";
+import type { Lease, PortUse } from "../../devices/index.ts";
+import { errorText, isHttp } from "../request-text.ts";
+import type { Arrival, PortClient, PortDoor } from "./client.ts";
+import { HeldComPort } from "./held-com-port.ts";
+import { endWith } from "./last-words.ts";
+
+/** A client that speaks RFC 2217 and holds a device's port from connecting until it goes. */
+export class Rfc2217Client implements PortClient {
+  readonly done: Promise<void>;
+  lastActive = performance.now();
+  readonly #socket: Socket;
+  readonly #arrival: Arrival;
+  readonly #door: PortDoor;
+  readonly #gone: Promise<void>;
+  #server: AccessServer | undefined;
+  #hasSpoken = false;
+
+  constructor(device: string, arrival: Arrival, door: PortDoor) {
+    this.#arrival = arrival;
+    this.#door = door;
+    this.#socket = arrival.socket;
+    this.#gone = new Promise((resolve) => this.#socket.once("close", () => resolve()));
+    this.#socket.on("error", () => this.#socket.destroy());
+    this.done = this.#live(device);
+  }
+
+  end(reason: TetherError): void {
+    this.#server?.stop();
+    // Words amid the device's bytes would be taken for the device's.
+    endWith(this.#socket, this.#server === undefined ? `${errorText(reason)}\r\n` : "");
+  }
+
+  async #live(device: string): Promise<void> {
+    try {
+      const use = await this.#door.devices.use({ port: device, mayOpen: false });
+      try {
+        await this.#hold(use);
+      } finally {
+        await use.close();
+      }
+    } catch (thrown) {
+      this.#refuse(asTetherError(thrown));
+    }
+    await this.#gone;
+  }
+
+  async #hold(use: PortUse): Promise<void> {
+    const { state, reason } = use.device.condition;
+    if (state !== "ready")
+      throw new TetherError("device-missing", `${use.device.name} is ${state}: ${reason}`);
+    const { label: holder, origin } = this.#arrival;
+    const lease = await use.take({ holder, origin, kind: "rfc2217", mode: "exclusive" });
+    const onTaken = () => this.#refuse(asTetherError(lease.signal.reason));
+    lease.signal.addEventListener("abort", onTaken, { once: true });
+    // A client sees that its port is gone as it would see it on its own machine: by losing it.
+    const unwatch = use.device.onState((condition) => {
+      if (condition.state === "ready") return;
+      this.#refuse(new TetherError("device-missing", `${use.device.name} is ${condition.state}`));
+    });
+    try {
+      if (!this.#socket.destroyed) await this.#serve(use, lease);
+    } finally {
+      unwatch();
+      lease.signal.removeEventListener("abort", onTaken);
+      await lease.release();
+    }
+  }
+
+  async #serve(use: PortUse, lease: Lease): Promise<void> {
+    const socket = this.#socket;
+    const port = new HeldComPort(lease.port, use.traffic, {
+      onMore: () => server.flush(),
+      onLost: () => server.overrun(),
+    });
+    const server = new AccessServer({
+      port,
+      signature: `Tether ${VERSION}`,
+      send: (bytes) => {
+        this.lastActive = performance.now();
+        return socket.write(bytes);
+      },
+      onBacklog: (isFull) => (isFull ? socket.pause() : socket.resume()),
+      onFailed: (error) => this.#refuse(error),
+    });
+    this.#server = server;
+    server.start();
+    socket.on("data", (bytes: Buffer) => this.#take(bytes, server));
+    socket.on("drain", () => server.drained());
+    socket.resume();
+    const hasLines = (await lease.port.inputLines().catch(() => undefined)) !== undefined;
+    const look = () => server.lookAtLines().catch((thrown: unknown) => this.#refuse(asTetherError(thrown)));
+    const looks = hasLines ? setInterval(look, SERIAL.linesInterval) : undefined;
+    await this.#gone;
+    clearInterval(looks);
+    server.stop();
+    port.stop();
+  }
+
+  #take(bytes: Buffer, server: AccessServer): void {
+    if (!this.#hasSpoken && isHttp(bytes.toString("latin1"))) {
+      this.#door.refuse(new TetherError("invalid", "a client that speaks HTTP"), this.#arrival.origin);
+      this.#socket.destroy();
+      return;
+    }
+    this.#hasSpoken = true;
+    this.lastActive = performance.now();
+    server.receive(bytes);
+  }
+
+  #refuse(error: TetherError): void {
+    if (this.#socket.destroyed || this.#socket.writableEnded) return;
+    this.#door.refuse(error, this.#arrival.origin);
+    this.end(error);
+  }
+}
