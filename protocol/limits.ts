@@ -323,6 +323,20 @@ export const TRANSFER = {
   sources: 4_096,
   /** Entries that one side could not take; after that the transfer is given up. */
   failures: 1_000,
+  /**
+   * Bytes of a file from which a broken transfer of it is gone on with. Asking whether there is a part of it may
+   * cost a round trip, which is little beside the time that so many bytes take.
+   */
+  resumable: 4 * MiB,
+  /** Bytes of a file between two digests of it, at least; each costs the receiver a note of 60 bytes. */
+  leastPiece: 256 * KiB,
+  /** Digests by which a part of a file is compared. */
+  proofs: 1_024,
+  /** Bytes of a part's journal: notes for 60 GB, and what is beyond them is sent again. */
+  journalBytes: 4 * MiB,
+  /** Parts of broken transfers that an agent keeps, and the milliseconds that each is kept. */
+  leftovers: 64,
+  leftoverAge: 86_400_000,
   /** Bytes of a record that is parsed whole; a symbolic link's name and target are the longest. */
   record: 8 * KiB,
 } as const;

@@ -2,18 +2,22 @@ import {
   closeSync,
   constants,
   fchmodSync,
+  fstatSync,
   futimesSync,
   lstatSync,
   openSync,
   renameSync,
-  unlinkSync,
   writeSync,
   writev,
 } from "node:fs";
 import { TetherError, TRANSFER } from "../protocol/index.ts";
-import type { ContentDigest } from "./digest.ts";
+import { ContentDigests } from "./digest.ts";
+import { ExistingFile } from "./existing-file.ts";
 import type { Folder } from "./folder.ts";
+import { endsOf, type ProvenPart, provePart, removePart, type TakenPart } from "./kept-part.ts";
 import { checkName } from "./names.ts";
+import { type PartFacts, PartJournal, type Piece } from "./part-journal.ts";
+import type { PartOffer } from "./prefix-proof.ts";
 import type { FileHeader } from "./record.ts";
 import type { HeldRoom, Room } from "./room.ts";
 import type { Writers } from "./writers.ts";
@@ -28,6 +32,16 @@ export interface IncomingContext {
   readonly isNew: boolean;
   /** Called with the bytes of content that have been written, or dropped, and are held no more. */
   readonly onWritten: (bytes: number) => void;
+  /** Called with the partial file, and its length, when it is left for another transfer to go on with. */
+  readonly onKept: (partial: string, bytes: number) => void;
+}
+
+/** What of a transfer a file's digests are made with. */
+export interface DigestContext {
+  /** The transfer's. */
+  readonly key: Buffer;
+  /** The number of the file in it. */
+  readonly entry: number;
 }
 
 /**
@@ -40,38 +54,64 @@ export class IncomingFile {
   readonly descriptor: number;
   readonly #header: FileHeader;
   readonly #partial: string;
-  readonly #digest: ContentDigest;
+  readonly #digests: ContentDigests;
+  readonly #digestContext: DigestContext;
   readonly #context: IncomingContext;
   readonly #room: HeldRoom;
   readonly #unclaim: () => void;
   readonly #ended: () => void;
+  /** What another transfer has left of it, until it is known what use that is. */
+  #taken: TakenPart | undefined;
+  /** A file of this name that may be the one that is coming, until it is known whether it is. */
+  #existing: ExistingFile | undefined;
+  /** True when it is. */
+  #isThere = false;
+  /** Where the content may go on, while the sender has not said where it does. */
+  #offered: readonly number[] | undefined;
+  #proving: Promise<void> | undefined;
+  #source = "";
+  #journal: PartJournal | undefined;
+  /** Pieces that are right and not yet noted, by where they end. */
+  #pieces: { readonly end: number; readonly piece: Piece }[] = [];
   #received = 0;
   /** Where the next write begins. */
   #position = 0;
+  /** Where the writes that are under way began. */
+  readonly #under = new Set<number>();
   #gathered: Buffer[] = [];
   #gatheredBytes = 0;
   #writes = 0;
   #failure: unknown;
+  /** True when what was there before need not be read to its end. */
+  #givenUp = false;
   /** Told at the end of every write. */
   #waiting: (() => void)[] = [];
 
-  /** Opens the partial file. Throws what stands in the way: `busy`, `quota`, `exists`, or what the system says. */
+  /**
+   * Opens the partial file. Throws what stands in the way: `busy`, `quota`, `exists`, or what the system says.
+   *
+   * @param take takes over, under the name that it is given, what another transfer has left of the file; the
+   * number is that of its bytes
+   */
   constructor(
     folder: Folder,
     name: string,
     header: FileHeader,
-    digest: ContentDigest,
+    digestContext: DigestContext,
     context: IncomingContext,
+    left: { readonly bytes: number; take(fresh: string): TakenPart | undefined } | undefined,
   ) {
     checkName(name);
     this.folder = folder;
     this.name = name;
     this.#header = header;
-    this.#digest = digest;
+    this.#digestContext = digestContext;
+    this.#digests = new ContentDigests(digestContext.key, digestContext.entry);
     this.#context = context;
     this.#unclaim = context.writers.claim(folder, name);
     try {
-      this.#room = context.room.hold(folder, header.size, context.isNew ? 0 : replacedBytes(folder, name));
+      const replaced = context.isNew ? 0 : replacedBytes(folder, name);
+      this.#room = context.room.hold(folder, header.size, replaced, left?.bytes ?? 0);
     } catch (error) {
       this.#unclaim();
       throw error;
@@ -79,7 +119,9 @@ export class IncomingFile {
     this.#partial = context.writers.freshName();
     this.#ended = context.writers.begin(this.#partial);
     try {
-      this.descriptor = openSync(folder.path(this.#partial), CREATE_FLAGS, 0o600);
+      this.#taken = left?.take(this.#partial);
+      this.#journal = this.#taken?.journal;
+      this.descriptor = this.#taken?.descriptor ?? openSync(folder.path(this.#partial), CREATE_FLAGS, 0o600);
     } catch (error) {
       this.#release();
       this.#room.drop();
@@ -96,17 +138,87 @@ export class IncomingFile {
     return this.#gatheredBytes >= TRANSFER.writeBytes && this.#writes >= TRANSFER.writes;
   }
 
-  /** True while a thread writes. */
-  get isWriting(): boolean {
-    return this.#writes > 0;
+  /** True while a thread writes, or reads what was there before. */
+  get isBusy(): boolean {
+    return this.#writes > 0 || this.#proving !== undefined;
+  }
+
+  /**
+   * What is there of the file already, for its sender, whose file has this identity. Where power may have been
+   * lost since it was written, or the file may be another one, it is read first; else while the rest comes.
+   */
+  async offer(identity: Buffer): Promise<PartOffer> {
+    this.#source = identity.toString("hex");
+    const taken = this.#taken;
+    if (taken === undefined || taken.pieces.length === 0) return this.#offerExisting();
+    const isKnown = this.#source !== "" && taken.source === this.#source;
+    let { pieces } = taken;
+    let proof: PartOffer["proof"];
+    if (isKnown && taken.isOfThisBoot) {
+      this.#proving = this.#proveMeanwhile(pieces);
+    } else {
+      const proven = await this.#prove(pieces);
+      pieces = pieces.slice(0, proven.pieces);
+      if (!isKnown) proof = proven.proof;
+    }
+    const ends = endsOf(pieces);
+    const bytes = ends.at(-1) ?? 0;
+    if (bytes === 0) return { bytes, proof: undefined };
+    this.#offered = proof?.ends ?? [bytes];
+    return { bytes, proof };
+  }
+
+  /** The content goes on at `offset`, which was offered, or is 0. Throws `invalid` for anything else. */
+  goOn(offset: number): void {
+    if (this.#offered === undefined || (offset !== 0 && !this.#offered.includes(offset))) {
+      throw new TetherError("invalid", "content from where nobody has asked for it");
+    }
+    this.#offered = undefined;
+    this.#digests.skip();
+    this.#received = offset;
+    this.#position = offset;
+    if (this.#existing !== undefined) {
+      this.#isThere = offset > 0;
+      return;
+    }
+    const taken = this.#taken as TakenPart;
+    this.#taken = undefined;
+    const kept = endsOf(taken.pieces).indexOf(offset) + 1;
+    if (kept === taken.pieces.length && taken.source === this.#source) return;
+    this.#dropJournal();
+    if (kept > 0) {
+      const pieces = taken.pieces.slice(0, kept);
+      this.#journal = PartJournal.create(this.folder, this.#partial, this.#facts, pieces);
+    }
+  }
+
+  /** A piece of the content is complete. Throws `integrity` when it is not what the sender had. */
+  check(digest: Buffer): void {
+    if (this.#offered !== undefined) return;
+    const { bytes: length, mark } = this.#digests;
+    if (length < TRANSFER.leastPiece) throw new TetherError("invalid", "digests that come too often");
+    if (!this.#digests.matches(digest)) throw damaged();
+    this.#digests.skip();
+    this.#pieces.push({ end: this.#received, piece: { length, ...mark, digest: Buffer.from(digest) } });
+    this.#note();
   }
 
   /** Takes a piece of the content. Throws what the system says, or said to an earlier write. */
   take(bytes: Buffer): void {
     if (this.#failure !== undefined) throw this.#failure;
+    if (this.#offered !== undefined) {
+      // Sent before the sender knew that it is here.
+      this.#context.onWritten(bytes.length);
+      return;
+    }
+    if (this.#taken !== undefined) {
+      // Nothing of it is of use: it is written over.
+      this.#taken = undefined;
+      this.#dropJournal();
+    }
     this.#received += bytes.length;
     if (this.#received > this.size) throw new TetherError("invalid", "more content than was announced");
-    this.#digest.update(bytes);
+    this.#digests.update(bytes);
     if (this.size <= TRANSFER.smallFile) {
       this.#writeNow(bytes);
       return;
@@ -117,19 +229,16 @@ export class IncomingFile {
   }
 
   /**
-   * The content is complete: once nothing is being written, compares it with what the sender had and gives it
+   * The content is complete: once {@link isBusy} no more, compares it with what the sender had and gives it
    * its mode and time.
    *
    * @throws TetherError `integrity` when it is not the same, or what the system says
    */
   complete(digest: Buffer): void {
     if (this.#failure !== undefined) throw this.#failure;
-    const matches = this.#digest.matches(digest);
-    if (this.#received !== this.size || !matches) {
-      throw new TetherError("integrity", "what arrived is not what was sent; the old file stays", {
-        hint: "try again",
-      });
-    }
+    const matches = this.#digests.matches(digest);
+    if (this.#received !== this.size || !matches) throw damaged();
+    if (this.#isThere) return;
     const seconds = this.#header.modified / 1000;
     futimesSync(this.descriptor, seconds, seconds);
     // Windows has none of these bits, and would make the file read-only for the lack of one.
@@ -138,8 +247,14 @@ export class IncomingFile {
 
   /** Gives the complete and synced file its name. Throws what the system says; then {@link forget} it. */
   commit(): void {
+    if (this.#isThere) {
+      this.#existing?.confirm(this.#header.mode);
+      this.forget();
+      return;
+    }
     renameSync(this.folder.path(this.#partial), this.folder.path(this.name));
     closeSync(this.descriptor);
+    this.#journal?.remove();
     this.#room.keep();
     this.#release();
   }
@@ -147,8 +262,9 @@ export class IncomingFile {
   /** Like {@link discard}, for a file that nothing is being written to any more. */
   forget(): void {
     closeSync(this.descriptor);
+    this.#journal?.close();
     try {
-      unlinkSync(this.folder.path(this.#partial));
+      removePart(this.folder, this.#partial);
     } catch {
       // It is gone already, or the folder is: nothing is left over either way.
     }
@@ -159,13 +275,35 @@ export class IncomingFile {
   /** Leaves the old file as it was and nothing of the new one, as soon as no thread writes to it any more. */
   async discard(): Promise<void> {
     this.#failure ??= new TetherError("cancelled", "given up");
+    this.#givenUp = true;
     this.#drop();
     await this.idle();
     this.forget();
   }
 
-  /** Resolves when no thread writes. */
+  /** Leaves the old file as it was, and of the new one what another transfer can go on with, if anything. */
+  async leave(): Promise<void> {
+    while (this.#gatheredBytes > 0) {
+      if (this.#writes >= TRANSFER.writes) await this.#change();
+      this.#startWrite();
+    }
+    this.#givenUp = true;
+    await this.idle();
+    if (this.#failure !== undefined || this.#journal === undefined) {
+      this.forget();
+      return;
+    }
+    const { size } = fstatSync(this.descriptor);
+    closeSync(this.descriptor);
+    this.#journal.close();
+    this.#room.drop();
+    this.#release();
+    this.#context.onKept(this.#partial, size);
+  }
+
+  /** Resolves when no thread writes or reads. */
   async idle(): Promise<void> {
+    await this.#proving;
     while (this.#writes > 0) await this.#change();
   }
 
@@ -197,30 +335,77 @@ export class IncomingFile {
     this.#gathered = [];
     this.#gatheredBytes = 0;
     this.#position += bytes;
+    this.#under.add(position);
     this.#writes++;
-    this.#write(buffers, bytes, position);
+    this.#write(buffers, bytes, position, position);
   }
 
-  #write(buffers: Buffer[], bytes: number, position: number): void {
+  #write(buffers: Buffer[], bytes: number, position: number, begin: number): void {
     writev(this.descriptor, buffers, position, (error, written) => {
       if (error === null && written < bytes) {
         // A full disk takes a part, and says why at the next try.
-        this.#write(dropFront(buffers, written), bytes - written, position + written);
+        this.#write(dropFront(buffers, written), bytes - written, position + written, begin);
         this.#context.onWritten(written);
         return;
       }
       this.#writes--;
+      this.#under.delete(begin);
       if (error !== null) {
         this.#failure ??= error;
         this.#drop();
       } else if (this.#gatheredBytes >= TRANSFER.writeBytes || this.#received === this.size) {
         this.#startWrite();
       }
+      this.#note();
       this.#context.onWritten(bytes);
       const waiting = this.#waiting;
       this.#waiting = [];
       for (const resolve of waiting) resolve();
     });
+  }
+
+  /** Notes the pieces that are written. */
+  #note(): void {
+    if (this.#failure !== undefined || this.#pieces.length === 0) return;
+    const written = Math.min(this.#position, ...this.#under);
+    const ready = this.#pieces.filter(({ end }) => end <= written).map(({ piece }) => piece);
+    if (ready.length === 0) return;
+    this.#pieces.splice(0, ready.length);
+    try {
+      if (this.#journal === undefined) {
+        this.#journal = PartJournal.create(this.folder, this.#partial, this.#facts, ready);
+      } else {
+        this.#journal.add(ready);
+      }
+    } catch (error) {
+      this.#failure ??= error;
+    }
+  }
+
+  #dropJournal(): void {
+    this.#journal?.remove();
+    this.#journal = undefined;
+  }
+
+  get #facts(): PartFacts {
+    const { size, modified } = this.#header;
+    return { name: this.name, size, modified, source: this.#source };
+  }
+
+  #prove(pieces: readonly Piece[]): Promise<ProvenPart> {
+    const { key, entry } = this.#digestContext;
+    return provePart(this.descriptor, pieces, key, entry, () => this.#givenUp);
+  }
+
+  async #proveMeanwhile(pieces: readonly Piece[]): Promise<void> {
+    try {
+      const { pieces: proven } = await this.#prove(pieces);
+      if (proven < pieces.length && !this.#givenUp) throw damaged();
+    } catch (error) {
+      this.#failure ??= error;
+    } finally {
+      this.#proving = undefined;
+    }
   }
 
   #drop(): void {
@@ -230,10 +415,27 @@ export class IncomingFile {
     if (bytes > 0) this.#context.onWritten(bytes);
   }
 
+  async #offerExisting(): Promise<PartOffer> {
+    this.#existing = ExistingFile.open(this.folder, this.name, this.#header);
+    if (this.#existing === undefined) return { bytes: 0, proof: undefined };
+    const { key, entry } = this.#digestContext;
+    const offer = await this.#existing.offer(key, entry);
+    this.#offered = [offer.bytes];
+    return offer;
+  }
+
   #release(): void {
+    this.#existing?.close();
+    this.#existing = undefined;
     this.#ended();
     this.#unclaim();
   }
+}
+
+function damaged(): TetherError {
+  return new TetherError("integrity", "what arrived is not what was sent; the old file stays", {
+    hint: "try again",
+  });
 }
 
 /** Bytes of the file that will be replaced. Throws `exists` for what a file cannot replace. */

@@ -4,6 +4,7 @@ export * from "./entry-error.ts";
 export * from "./entry-list.ts";
 export * from "./folder.ts";
 export * from "./folder-lock.ts";
+export { removeOldParts, removePart } from "./kept-part.ts";
 export * from "./names.ts";
 export * from "./private-files.ts";
 export * from "./process-mark.ts";

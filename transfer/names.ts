@@ -1,11 +1,21 @@
 import { FILES, TetherError } from "../protocol/index.ts";
 
-/** Names of files that are not whole yet: `.tether-`, a random number, `.part`. */
-const PARTIAL = /^\.tether-[0-9a-f]{16}\.part$/;
+/** Names of files that are not whole yet, and of their journals: `.tether-`, a random number, the ending. */
+const UNFINISHED = /^\.tether-[0-9a-f]{16}\.(part|journal)$/;
 
-/** True for the name of a file that is being received or was left by a broken transfer. */
+/** True for the name of a file that is being received or was left by a broken transfer, or of its journal. */
 export function isPartial(name: string): boolean {
-  return PARTIAL.test(name);
+  return UNFINISHED.test(name);
+}
+
+/** The name of a partial file's journal. */
+export function journalName(partial: string): string {
+  return partial.replace(/part$/, "journal");
+}
+
+/** The partial file that a journal of this name belongs to; undefined for any other name. */
+export function partOfJournal(name: string): string | undefined {
+  return isPartial(name) && name.endsWith(".journal") ? name.replace(/journal$/, "part") : undefined;
 }
 
 /** The name of a file that is being received; `unique` is 16 hexadecimal digits. */

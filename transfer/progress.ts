@@ -8,6 +8,8 @@ export class Progress {
   name = "";
   size = 0;
   done = 0;
+  /** Bytes of payload on the wire, both ways, those of broken attempts too. */
+  sent = 0;
   /** What there is in all, as far as is known. */
   total: { readonly files: number; readonly bytes: number } | undefined;
 
@@ -22,7 +24,7 @@ export class Progress {
     this.bytes += bytes;
   }
 
-  /** Everything begins anew. */
+  /** Everything begins anew; what was sent stays sent. */
   restart(): void {
     this.files = 0;
     this.bytes = 0;

@@ -1,11 +1,12 @@
 import { asTetherError, FILES, TetherError, TRANSFER } from "../protocol/index.ts";
-import { ContentDigest } from "./digest.ts";
 import { entryError } from "./entry-error.ts";
 import type { Folder } from "./folder.ts";
 import { type FilledFolder, GroupCommit, type WholeFile } from "./group-commit.ts";
 import { IncomingFile } from "./incoming-file.ts";
+import { isPartOf, type KeptPart, KeptParts, removePart, takePart } from "./kept-part.ts";
 import { enterFolder, leadsOut, makeFolder, makeLink } from "./make-entry.ts";
 import { checkName } from "./names.ts";
+import { partShape } from "./prefix-proof.ts";
 import type { Progress } from "./progress.ts";
 import { type EntryFacts, type FileHeader, type Item, RecordReader } from "./record.ts";
 import type { Report } from "./requests.ts";
@@ -39,6 +40,15 @@ export interface ReceiverOptions {
   readonly onFailed: (error: TetherError) => void;
   /** Told of what is worth knowing and no failure. */
   readonly onNote: (note: string) => void;
+  readonly leftovers?: Leftovers;
+}
+
+/** Who looks after the parts that broken transfers leave. */
+export interface Leftovers {
+  /** A part is left. */
+  left(folder: Folder, partial: string, bytes: number): void;
+  /** A part is left no more: it is gone on with, or of no use. */
+  taken(folder: Folder, partial: string): void;
 }
 
 /** What was received. */
@@ -73,6 +83,8 @@ export class Receiver {
   #ignoredLevels = 0;
   readonly #verified = new VerifiedFolders();
   readonly #commits: GroupCommit;
+  readonly #parts: KeptParts;
+  #resumed = 0;
   #discarding: Promise<void> | undefined;
   /** True while what comes next has to wait for the disk. */
   #blocked = false;
@@ -82,6 +94,7 @@ export class Receiver {
 
   constructor(options: ReceiverOptions) {
     this.#options = options;
+    this.#parts = new KeptParts(options.writers);
     this.#commits = new GroupCommit({
       verified: this.#verified,
       onFile: () => options.progress.files++,
@@ -95,6 +108,11 @@ export class Receiver {
       this.#reject = reject;
     });
     this.done.catch(() => undefined);
+  }
+
+  /** Bytes of content that an earlier transfer had brought. */
+  get resumed(): number {
+    return this.#resumed;
   }
 
   /** Takes in what the stream brought. */
@@ -111,7 +129,10 @@ export class Receiver {
     this.#run();
   }
 
-  /** Gives up: what is whole gets its name, nothing is left of the rest. Resolves when all is closed. */
+  /**
+   * Gives up: what is whole gets its name, and of a large file that is not another transfer can go on with what is
+   * there. Resolves when all is closed.
+   */
   async abort(reason: TetherError): Promise<void> {
     if (this.#over) {
       await this.done.catch(() => undefined);
@@ -119,7 +140,7 @@ export class Receiver {
     }
     this.#over = true;
     await this.#discarding;
-    await this.#file?.incoming.discard();
+    await this.#file?.incoming.leave();
     await this.#commits.finish().catch(() => undefined);
     this.#closeFolders();
     this.#reject(reason);
@@ -182,6 +203,15 @@ export class Receiver {
         break;
       case "total":
         this.#options.progress.total = { files: item.files, bytes: item.bytes };
+        break;
+      case "check":
+        this.#check(item.digest);
+        break;
+      case "source":
+        this.#offer(item.identity);
+        break;
+      case "from":
+        this.#goOn(item.offset);
     }
   }
 
@@ -192,19 +222,62 @@ export class Receiver {
       this.#ignoringFile = true;
       return;
     }
-    this.#openFile(header, entry, true);
+    if (header.size < TRANSFER.resumable) this.#openFile(header, entry, true);
+    else this.#findPart(header, entry);
   }
 
-  #openFile(header: FileHeader, entry: number, mayAskAgain: boolean): void {
+  /** Looks for what an earlier transfer has left of a large file, and opens it. */
+  #findPart(header: FileHeader, entry: number): void {
+    const { folder, path } = this.#where();
+    const name = this.#ownName(header.name);
+    let kept: KeptPart | undefined;
+    let failure: unknown;
+    const find = this.#parts.find(folder, name).then(
+      (found) => {
+        kept = found;
+      },
+      (thrown) => {
+        failure = thrown;
+      },
+    );
+    this.#wait(find, () => {
+      if (failure !== undefined) {
+        this.#ignoringFile = true;
+        this.#fail(entry, entryError("write", path + name, failure));
+        return;
+      }
+      if (kept !== undefined && !isPartOf(kept, header.size, header.modified)) {
+        // The source has changed: what there is of it is of no use.
+        this.#options.leftovers?.taken(folder, kept.partial);
+        removePart(folder, kept.partial);
+        kept = undefined;
+      }
+      this.#openFile(header, entry, true, kept);
+    });
+  }
+
+  #openFile(header: FileHeader, entry: number, mayAskAgain: boolean, kept?: KeptPart): void {
     const { folder, path, isNew } = this.#where();
     const name = this.#ownName(header.name);
-    const { room, writers, key, progress } = this.#options;
+    const { room, writers, key, progress, leftovers } = this.#options;
     progress.begin(path + name, header.size);
     try {
       this.#verified.verify(folder);
-      const digest = new ContentDigest(key, entry);
-      const context = { room, writers, isNew, onWritten: this.#options.consumed };
-      const incoming = new IncomingFile(folder, name, header, digest, context);
+      const context = {
+        room,
+        writers,
+        isNew,
+        onWritten: this.#options.consumed,
+        onKept: (partial: string, bytes: number) => leftovers?.left(folder, partial, bytes),
+      };
+      const left = kept && {
+        bytes: kept.record.pieces.reduce((sum, { length }) => sum + length, 0),
+        take: (fresh: string) => {
+          leftovers?.taken(folder, kept.partial);
+          return takePart(folder, kept, fresh);
+        },
+      };
+      const incoming = new IncomingFile(folder, name, header, { key, entry }, context, left);
       this.#file = { incoming, entry, path: path + name };
     } catch (thrown) {
       const error = entryError("write", path + name, thrown);
@@ -224,7 +297,7 @@ export class Receiver {
         },
         () => undefined,
       );
-      this.#wait(look, () => (looked ? this.#openFile(header, entry, false) : refuse()));
+      this.#wait(look, () => (looked ? this.#openFile(header, entry, false, kept) : refuse()));
     }
   }
 
@@ -245,6 +318,49 @@ export class Receiver {
     }
   }
 
+  #check(digest: Buffer): void {
+    const file = this.#file;
+    if (file === undefined) {
+      if (!this.#ignoringFile) throw new TetherError("invalid", "a digest outside of a file");
+      return;
+    }
+    try {
+      file.incoming.check(digest);
+    } catch (error) {
+      this.#giveUp(file, entryError("write", file.path, error));
+    }
+  }
+
+  /** Tells the sender what there is of the file already. */
+  #offer(identity: Buffer): void {
+    const file = this.#file;
+    if (file === undefined) {
+      if (!this.#ignoringFile) throw new TetherError("invalid", "a source outside of a file");
+      return;
+    }
+    const offer = file.incoming.offer(identity).then(
+      (part) => {
+        if (!this.#over) this.#options.report({ part: partShape(file.entry, part) });
+      },
+      (thrown) => {
+        if (!this.#over) this.#giveUp(file, entryError("read", file.path, thrown));
+      },
+    );
+    this.#wait(offer);
+  }
+
+  #goOn(offset: number): void {
+    const file = this.#file;
+    if (file === undefined) {
+      if (!this.#ignoringFile) throw new TetherError("invalid", "content outside of a file");
+      return;
+    }
+    file.incoming.goOn(offset);
+    this.#resumed += offset;
+    this.#options.progress.undo();
+    this.#options.progress.advance(offset);
+  }
+
   #endFile(digest: Buffer, grew: boolean): void {
     if (this.#ignoringFile) {
       this.#ignoringFile = false;
@@ -252,7 +368,7 @@ export class Receiver {
     }
     const file = this.#file;
     if (file === undefined) throw new TetherError("invalid", "the end of a file that has not begun");
-    if (file.incoming.isWriting) {
+    if (file.incoming.isBusy) {
       this.#wait(file.incoming.idle(), () => this.#completeFile(file, digest, grew));
     } else {
       this.#completeFile(file, digest, grew);

@@ -1,6 +1,7 @@
 import type { TetherError } from "../protocol/index.ts";
 import { TRANSFER, WIRE } from "../protocol/index.ts";
 import { BufferPool } from "./buffer-pool.ts";
+import { DIGEST_BYTES } from "./digest.ts";
 import { RECORD, RECORD_HEADER, writeRecordHeader } from "./record.ts";
 
 /** Where the bytes go: `Stream.sendBulk`. */
@@ -8,12 +9,17 @@ export interface BulkOutput {
   sendBulk(buffer: Buffer, start: number, end: number, written: () => void): void;
 }
 
-/** Where the content lies in a buffer that holds nothing else: aligned, with room for both headers before it. */
+/** Where the content lies in a buffer that holds nothing else: aligned, with room for what comes before it. */
 const CONTENT_AT = 64;
 const START = CONTENT_AT - RECORD_HEADER;
+/** Where a CHECK begins that comes before the content. */
+const CHECK_AT = START - RECORD_HEADER - DIGEST_BYTES;
 
 /** Bytes of content in one record of a large file: whole pages, and with its header within one frame. */
 export const CONTENT_BYTES = WIRE.framePayload - 4 * 1024;
+
+/** Bytes of a large file between two digests of it. */
+export const PIECE_BYTES = 4 * CONTENT_BYTES;
 
 /** Gathers records in pooled buffers, each of which becomes one frame. */
 export class RecordWriter {
@@ -68,11 +74,20 @@ export class RecordWriter {
     return CONTENT_AT;
   }
 
-  /** Sends a buffer of {@link takeContent} with `length` bytes as one CONTENT record, after all that was written. */
-  sendContent(buffer: Buffer, length: number): void {
+  /**
+   * Sends a buffer of {@link takeContent} with `length` bytes as one CONTENT record, after all that was written,
+   * and before it `check`, the digest of the piece that came before.
+   */
+  sendContent(buffer: Buffer, length: number, check?: Buffer): void {
     this.flush();
     writeRecordHeader(buffer, START, RECORD.CONTENT, length);
-    this.#send(buffer, CONTENT_AT + length);
+    if (check === undefined) {
+      this.#send(buffer, START, CONTENT_AT + length);
+      return;
+    }
+    writeRecordHeader(buffer, CHECK_AT, RECORD.CHECK, check.length);
+    check.copy(buffer, CHECK_AT + RECORD_HEADER);
+    this.#send(buffer, CHECK_AT, CONTENT_AT + length);
   }
 
   /** Gives a buffer of {@link takeContent} back unused. */
@@ -87,7 +102,7 @@ export class RecordWriter {
     const end = this.#at;
     this.#buffer = undefined;
     this.#at = START;
-    this.#send(buffer, end);
+    this.#send(buffer, START, end);
   }
 
   /** Ends everybody's waiting for buffers. */
@@ -105,8 +120,8 @@ export class RecordWriter {
     return this.#buffer;
   }
 
-  #send(buffer: Buffer, end: number): void {
-    this.#sent += end - START;
-    this.#output.sendBulk(buffer, START, end, () => this.#pool.release(buffer));
+  #send(buffer: Buffer, start: number, end: number): void {
+    this.#sent += end - start;
+    this.#output.sendBulk(buffer, start, end, () => this.#pool.release(buffer));
   }
 }

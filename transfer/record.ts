@@ -12,7 +12,7 @@ export const RECORD = {
   FILE: 1,
   /** Bytes of the file that has begun. */
   CONTENT: 2,
-  /** The file's content is complete: u8 flags, 16 bytes digest. */
+  /** The file's content is complete: u8 flags, 16 bytes digest of what came since the last CHECK. */
   END: 3,
   /** The file's content cannot be completed: JSON `{code, message, hint?}`. */
   ABORT: 4,
@@ -26,11 +26,24 @@ export const RECORD = {
   FAILED: 8,
   /** How much will come, as far as is known: u64 files, u64 bytes. */
   TOTAL: 9,
+  /** A piece of the file's content is complete: 16 bytes digest of what came since the last CHECK. */
+  CHECK: 10,
+  /**
+   * Asks how much of the file that has begun the receiver has: what tells the file's content from what it is
+   * after any change, up to 64 bytes, or nothing when that cannot be told.
+   */
+  SOURCE: 11,
+  /** The content goes on somewhere else, and what came of it before is void: u64 offset. */
+  FROM: 12,
 } as const;
 
+const LAST_RECORD = RECORD.FROM;
 /** Types from here to {@link LAST_SYNC} are those of `sync`: see sync-record.ts. */
 const FIRST_SYNC = 32;
 const LAST_SYNC = 47;
+
+/** Bytes of what SOURCE holds. */
+const SOURCE_BYTES = 64;
 
 /** Bytes before a record's body. */
 export const RECORD_HEADER = 5;
@@ -63,6 +76,9 @@ export type Item =
   | { readonly kind: "link"; readonly name: string; readonly target: string }
   | { readonly kind: "failed"; readonly error: TetherError }
   | { readonly kind: "total"; readonly files: number; readonly bytes: number }
+  | { readonly kind: "check"; readonly digest: Buffer }
+  | { readonly kind: "source"; readonly identity: Buffer }
+  | { readonly kind: "from"; readonly offset: number }
   | { readonly kind: "sync"; readonly type: number; readonly body: Buffer };
 
 /** Permission bits that travel: no set-user-id, set-group-id or sticky bit. */
@@ -125,6 +141,13 @@ export function totalBody(files: number, bytes: number): Buffer {
   return body;
 }
 
+/** The body of FROM. */
+export function fromBody(offset: number): Buffer {
+  const body = Buffer.allocUnsafe(8);
+  writeU64(body, 0, offset);
+  return body;
+}
+
 /** Turns the bytes of a transfer into items, however they were cut. Content is handed on without a copy. */
 export class RecordReader {
   #chunks: Buffer[] = [];
@@ -168,7 +191,7 @@ export class RecordReader {
       }
       const { type, length } = this.#header;
       const isSync = type >= FIRST_SYNC && type <= LAST_SYNC;
-      if (type === RECORD.CONTENT || type === 0 || (type > RECORD.TOTAL && !isSync)) {
+      if (type === RECORD.CONTENT || type === 0 || (type > LAST_RECORD && !isSync)) {
         this.#header = undefined;
         this.#passing = length;
         this.#skipping = type !== RECORD.CONTENT;
@@ -245,6 +268,15 @@ function readItem(type: number, body: Buffer): Item {
     }
     case RECORD.FAILED:
       return { kind: "failed", error: readError(body) };
+    case RECORD.CHECK:
+      if (body.length !== DIGEST_BYTES) throw malformed();
+      return { kind: "check", digest: body };
+    case RECORD.SOURCE:
+      if (body.length > SOURCE_BYTES) throw malformed();
+      return { kind: "source", identity: body };
+    case RECORD.FROM:
+      atLeast(body, 8);
+      return { kind: "from", offset: readU64(body, 0) };
     case RECORD.TOTAL:
       atLeast(body, 16);
       return { kind: "total", files: readU64(body, 0), bytes: readU64(body, 8) };

@@ -1,5 +1,6 @@
 import { TetherError, TRANSFER } from "../protocol/index.ts";
 import { DIGEST_KEY_BYTES } from "./digest.ts";
+import { type PartOffer, type PartShape, readPartShape } from "./prefix-proof.ts";
 
 /** What is to be moved. */
 export type FilesRequest =
@@ -10,6 +11,8 @@ export type FilesRequest =
       readonly recursive: boolean;
       /** Whether the sender shall count what there is in all. */
       readonly totals: boolean;
+      /** Whether the receiver says what it has of large files already. */
+      readonly resumes: boolean;
     }
   | {
       /** To the agent. */
@@ -32,6 +35,8 @@ export type Report =
         readonly hint?: string;
       };
     }
+  /** So much of the entry is here already. */
+  | { readonly part: PartShape }
   /** All is done; the last document. */
   | { readonly done: { readonly files: number; readonly bytes: number } };
 
@@ -46,13 +51,19 @@ export function readFilesRequest(text: string): { readonly request: FilesRequest
   const key = typeof value.key === "string" ? Buffer.from(value.key, "base64") : Buffer.alloc(0);
   if (key.length !== DIGEST_KEY_BYTES)
     throw new TetherError("invalid", `a request with no key of ${DIGEST_KEY_BYTES} bytes`);
-  const { action, sources, target, recursive, totals, several } = value;
+  const { action, sources, target, recursive, totals, resumes, several } = value;
   if (action === "get" && isTexts(sources)) {
     if (sources.length === 0 || sources.length > TRANSFER.sources) {
       throw new TetherError("limit", `${sources.length} sources; allowed: 1 to ${TRANSFER.sources}`);
     }
     return {
-      request: { action: "get", sources, recursive: recursive === true, totals: totals === true },
+      request: {
+        action: "get",
+        sources,
+        recursive: recursive === true,
+        totals: totals === true,
+        resumes: resumes === true,
+      },
       key,
     };
   }
@@ -62,14 +73,20 @@ export function readFilesRequest(text: string): { readonly request: FilesRequest
   throw new TetherError("invalid", "a request for files is to get sources or to put to a target");
 }
 
+/** A report as its reader takes it. */
+export type ReadReport =
+  | Exclude<Report, { readonly part: PartShape }>
+  | { readonly part: { readonly entry: number; readonly offer: PartOffer } };
+
 /** Reads a report. Throws `invalid` for anything else. */
-export function readReport(text: string): Report {
-  const { taken, failed, done } = parseObject(text) as { [name: string]: unknown };
+export function readReport(text: string): ReadReport {
+  const { taken, failed, part, done } = parseObject(text) as { [name: string]: unknown };
   if (typeof taken === "number") return { taken };
   if (isObject(failed) && typeof failed.entry === "number" && typeof failed.message === "string") {
     const { code, message, hint } = TetherError.fromJSON(failed);
     return { failed: { entry: failed.entry, code, message, ...(hint !== undefined && { hint }) } };
   }
+  if (isObject(part)) return { part: readPartShape(part) };
   if (isObject(done) && typeof done.files === "number" && typeof done.bytes === "number") {
     return { done: { files: done.files, bytes: done.bytes } };
   }

@@ -13,19 +13,20 @@ export interface HeldRoom {
 /** Who says whether there is room. */
 export interface Room {
   /**
-   * Holds room for a file of `size` bytes that will replace one of `replaced` bytes.
+   * Holds room for a file of `size` bytes that will replace one of `replaced` bytes, and of which `present` bytes
+   * are on the disk already.
    *
    * @throws TetherError `quota` when there is none
    */
-  hold(folder: Folder, size: number, replaced: number): HeldRoom;
+  hold(folder: Folder, size: number, replaced: number, present: number): HeldRoom;
   /** Looks again how much room there is; true when that may have changed what {@link hold} says. */
   refresh(): Promise<boolean>;
 }
 
 /** Room as far as the disk goes. */
 export class DiskRoom implements Room {
-  hold(folder: Folder, size: number): HeldRoom {
-    checkDisk(folder, size);
+  hold(folder: Folder, size: number, _replaced: number, present: number): HeldRoom {
+    checkDisk(folder, size - present);
     return { keep() {}, drop() {} };
   }
 

@@ -5,17 +5,18 @@ import {
   fstatSync,
   lstatSync,
   openSync,
-  read,
   readlinkSync,
   readSync,
   type Stats,
 } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { FILES, TetherError, TRANSFER } from "../protocol/index.ts";
-import { ContentDigest } from "./digest.ts";
+import { ContentDigests } from "./digest.ts";
 import { entryError } from "./entry-error.ts";
+import { readFully } from "./file-reading.ts";
 import type { Folder } from "./folder.ts";
 import { isPartial } from "./names.ts";
+import { type PartOffer, provenBytes } from "./prefix-proof.ts";
 import type { Progress } from "./progress.ts";
 import {
   type EntryFacts,
@@ -24,11 +25,13 @@ import {
   type FileHeader,
   fileBody,
   folderBody,
+  fromBody,
   linkBody,
   RECORD,
   totalBody,
 } from "./record.ts";
-import { type BulkOutput, CONTENT_BYTES, RecordWriter } from "./record-writer.ts";
+import { type BulkOutput, CONTENT_BYTES, PIECE_BYTES, RecordWriter } from "./record-writer.ts";
+import { sourceIdentity } from "./source-identity.ts";
 import { Turn } from "./turn.ts";
 
 /** Something to send, opened. */
@@ -55,6 +58,8 @@ export interface SenderOptions {
   readonly key: Buffer;
   /** Whether folders are sent, with all that is in them. */
   readonly recursive: boolean;
+  /** Whether the receiver says what it has of a large file already. */
+  readonly resumes: boolean;
   readonly progress: Progress;
   /** Told of everything that could not be read. */
   readonly onFailed: (error: TetherError) => void;
@@ -71,6 +76,9 @@ export class Sender {
   readonly #turn = new Turn();
   /** Entries that the receiver does not take. */
   readonly #refused = new Set<number>();
+  /** The file of which it is to be known how much of it is there already. */
+  #asked: { readonly entry: number; readonly answer: (offer: PartOffer) => void } | undefined;
+  #resumed = 0;
   #entries = 0;
   #stopped: TetherError | undefined;
   #total: { readonly files: number; readonly bytes: number } | undefined;
@@ -85,9 +93,22 @@ export class Sender {
     return this.#writer.sent;
   }
 
+  /** Bytes of content that were not sent, because the receiver had them. */
+  get resumed(): number {
+    return this.#resumed;
+  }
+
   /** The receiver does not take this entry: no use in reading on. */
   refused(entry: number): void {
     this.#refused.add(entry);
+    this.offered(entry, NOTHING);
+  }
+
+  /** The receiver has a part of this entry. */
+  offered(entry: number, offer: PartOffer): void {
+    if (this.#asked?.entry !== entry) return;
+    this.#asked.answer(offer);
+    this.#asked = undefined;
   }
 
   /** Tells the receiver how much there is in all, as soon as there is a place for it. */
@@ -99,6 +120,7 @@ export class Sender {
   stop(reason: TetherError): void {
     this.#stopped ??= reason;
     this.#writer.fail(reason);
+    this.#asked?.answer(NOTHING);
   }
 
   /** Throws the reason when the sending was ended. */
@@ -309,17 +331,18 @@ export class Sender {
   }
 
   async #openFile(descriptor: number, facts: Stats, base: string, path: string): Promise<void> {
-    const { progress, key } = this.#options;
+    const { progress, key, resumes } = this.#options;
     const { size } = facts;
     progress.begin(path, size);
     const number = await this.begin({ name: base, size, mode: facts.mode, modified: facts.mtimeMs });
-    const digest = new ContentDigest(key, number);
+    const digests = new ContentDigests(key, number);
+    const content = { descriptor, size, digests, number };
     let failure: TetherError | undefined;
     try {
-      const read =
-        size <= TRANSFER.smallFile
-          ? await this.#smallContent(descriptor, size, digest)
-          : await this.#largeContent(descriptor, size, digest, number);
+      let read: number;
+      if (size <= TRANSFER.smallFile) read = await this.#smallContent(content);
+      else if (size < TRANSFER.resumable || !resumes) read = await this.#largeContent(content, 0, size);
+      else read = await this.#resumedContent(content);
       if (read !== size && this.#refused.has(number)) failure = new TetherError("cancelled", "not wanted");
       else failure = changeOf(facts, fstatSync(descriptor), read, path);
     } catch (error) {
@@ -328,7 +351,7 @@ export class Sender {
     }
     if (failure === undefined) {
       const grew = fstatSync(descriptor).size > size;
-      await this.#writer.write(RECORD.END, endBody(digest.finish(), grew));
+      await this.#writer.write(RECORD.END, endBody(digests.finish(), grew));
       progress.files++;
       return;
     }
@@ -337,7 +360,7 @@ export class Sender {
     if (!this.#refused.has(number)) this.#options.onFailed(failure);
   }
 
-  async #smallContent(descriptor: number, size: number, digest: ContentDigest): Promise<number> {
+  async #smallContent({ descriptor, size, digests }: Content): Promise<number> {
     if (size === 0) return 0;
     const filled = await this.#writer.writeContent(size, (target) => {
       let at = 0;
@@ -346,29 +369,54 @@ export class Sender {
         if (count === 0) break;
         at += count;
       }
-      digest.update(target.subarray(0, at));
+      digests.update(target.subarray(0, at));
       return at;
     });
     this.#options.progress.advance(filled);
     return filled;
   }
 
-  /** Reads ahead on other threads while this one sends; gives the bytes that there were. */
-  async #largeContent(
-    descriptor: number,
-    size: number,
-    digest: ContentDigest,
-    number: number,
-  ): Promise<number> {
+  /**
+   * Sends what the receiver does not have of a file. Until it has said what it has, that may be all, so that the
+   * first piece goes out without waiting for it.
+   */
+  async #resumedContent(content: Content): Promise<number> {
+    const { descriptor, size, digests, number } = content;
+    const { key, progress } = this.#options;
+    const asked = new Promise<PartOffer>((answer) => {
+      this.#asked = { entry: number, answer };
+    });
+    if (this.#refused.has(number)) this.offered(number, NOTHING);
+    await this.#writer.write(RECORD.SOURCE, sourceIdentity(descriptor));
+    this.#writer.flush();
+    const early = await this.#largeContent(content, 0, PIECE_BYTES);
+    if (early < PIECE_BYTES) return early;
+    const { bytes, proof } = await asked;
+    if (this.#stopped !== undefined) throw this.#stopped;
+    if (bytes === 0) return this.#largeContent(content, early, size);
+    if (bytes > size) throw new TetherError("invalid", "the receiver has more of the file than there is");
+    const from = proof === undefined ? bytes : await provenBytes(descriptor, key, number, proof);
+    if (this.#stopped !== undefined) throw this.#stopped;
+    progress.undo();
+    progress.advance(from);
+    this.#resumed += from;
+    digests.skip();
+    await this.#writer.write(RECORD.FROM, fromBody(from));
+    return this.#largeContent(content, from, size);
+  }
+
+  /** Reads ahead on other threads while this one sends, up to `end`; gives the bytes that there were till there. */
+  async #largeContent(content: Content, start: number, end: number): Promise<number> {
+    const { descriptor, digests, number } = content;
     const writer = this.#writer;
     const ahead: { readonly buffer: Buffer; readonly filled: Promise<number> }[] = [];
-    let asked = 0;
-    let got = 0;
+    let asked = start;
+    let got = start;
     try {
-      while (got < size && !this.#refused.has(number)) {
-        while (asked < size && ahead.length < TRANSFER.readAhead && (writer.hasFree || ahead.length === 0)) {
+      while (got < end && !this.#refused.has(number)) {
+        while (asked < end && ahead.length < TRANSFER.readAhead && (writer.hasFree || ahead.length === 0)) {
           const buffer = await writer.takeContent();
-          const length = Math.min(CONTENT_BYTES, size - asked);
+          const length = Math.min(CONTENT_BYTES, end - asked);
           const filled = readFully(descriptor, buffer, writer.contentAt, length, asked);
           // Whoever waits for it is told; if nobody will, its failure is nobody's concern.
           filled.catch(() => undefined);
@@ -380,14 +428,15 @@ export class Sender {
         const count = await next.filled;
         ahead.shift();
         if (this.#stopped !== undefined) throw this.#stopped;
-        digest.update(next.buffer.subarray(writer.contentAt, writer.contentAt + count));
         this.#options.progress.advance(count);
         got += count;
         if (count === 0) {
           writer.release(next.buffer);
           break;
         }
-        writer.sendContent(next.buffer, count);
+        const check = digests.bytes >= PIECE_BYTES ? digests.next() : undefined;
+        digests.update(next.buffer.subarray(writer.contentAt, writer.contentAt + count));
+        writer.sendContent(next.buffer, count, check);
         if (count < CONTENT_BYTES) break;
       }
     } finally {
@@ -416,6 +465,18 @@ export class Sender {
   }
 }
 
+/** A file that is being sent. */
+interface Content {
+  readonly descriptor: number;
+  readonly size: number;
+  readonly digests: ContentDigests;
+  /** Of its entry. */
+  readonly number: number;
+}
+
+/** For a receiver that has nothing of a file. */
+const NOTHING: PartOffer = { bytes: 0, proof: undefined };
+
 type Kind = "file" | "folder" | "link" | "other";
 
 function kindOf(entry: Stats | Dirent): Kind {
@@ -429,28 +490,4 @@ function changeOf(before: Stats, after: Stats, read: number, path: string): Teth
   const grew = after.size > before.size;
   if (read === before.size && (grew || after.mtimeMs === before.mtimeMs)) return undefined;
   return new TetherError("integrity", `${path} changed while it was read`, { hint: "try again" });
-}
-
-function readFully(
-  descriptor: number,
-  buffer: Buffer,
-  at: number,
-  length: number,
-  position: number,
-): Promise<number> {
-  return new Promise((resolve, reject) => {
-    let filled = 0;
-    const more = () => {
-      read(descriptor, buffer, at + filled, length - filled, position + filled, (error, count) => {
-        if (error !== null) {
-          reject(error);
-          return;
-        }
-        filled += count;
-        if (count === 0 || filled === length) resolve(filled);
-        else more();
-      });
-    };
-    more();
-  });
 }

@@ -63,6 +63,22 @@ export class FileRoot {
   }
 
   /**
+   * A folder of the root by the path that the system has for it, no link followed; whoever asked closes it.
+   *
+   * @throws TetherError `forbidden` for a path that is not inside, or what the system says
+   */
+  folderAt(systemPath: string): HeldFolder {
+    const root = this.#opened().place.look();
+    if (!isWithin(systemPath, root)) throw leadsOut(systemPath);
+    return this.#below(
+      systemPath
+        .slice(root.length)
+        .split("/")
+        .filter((name) => name !== ""),
+    );
+  }
+
+  /**
    * What a path leads to, links followed. `/` and an empty path are the root.
    *
    * @throws TetherError `invalid` for what is no path, `forbidden` for one that leads out of the root,
@@ -148,9 +164,16 @@ export class FileRoot {
   #goUp(way: Way, path: string): void {
     if (way.names.length === 0) throw leadsOut(path);
     way.names.pop();
+    const folder = this.#below(way.names);
+    way.folder.close();
+    way.folder = folder;
+  }
+
+  /** The folder that those names lead to, none of them by way of a link. */
+  #below(names: readonly string[]): HeldFolder {
     let folder = this.folder();
     try {
-      for (const name of way.names) {
+      for (const name of names) {
         const next = folder.enter(name);
         folder.close();
         folder = next;
@@ -159,8 +182,7 @@ export class FileRoot {
       folder.close();
       throw error;
     }
-    way.folder.close();
-    way.folder = folder;
+    return folder;
   }
 
   #opened(): { readonly descriptor: number; readonly place: RootPlace } {

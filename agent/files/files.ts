@@ -1,4 +1,4 @@
-import { lstatSync, mkdirSync, renameSync, rmdirSync, type Stats, statfsSync, unlinkSync } from "node:fs";
+import { lstatSync, mkdirSync, renameSync, rmdirSync, type Stats, statfsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { FILES, TetherError, TRANSFER } from "../../protocol/index.ts";
 import {
@@ -11,6 +11,7 @@ import {
   Writers,
 } from "../../transfer/index.ts";
 import { FileRoot, type Place } from "./file-root.ts";
+import { Leftovers } from "./leftovers.ts";
 import { Quota } from "./quota.ts";
 import { removeFile, removeTree } from "./removal.ts";
 
@@ -31,13 +32,20 @@ export type Space = {
   /** What may still be written: what the quota leaves, or the disk if that is less. */
   free: number;
   disk: { total: number; free: number };
+  /** What broken transfers have left: how many parts, and their bytes. They make room for whatever needs it. */
+  leftovers: { files: number; bytes: number };
 };
+
+/** Milliseconds between two looks whether leftovers are too old. */
+const TIDY_INTERVAL = 600_000;
 
 /** The files that an agent serves: everything in its root and nothing else. */
 export class Files {
   /** Who writes which name. */
   readonly writers = new Writers();
+  readonly leftovers = new Leftovers(this.writers, (place) => this.#root.folderAt(place));
   readonly room: Quota;
+  #tidying: NodeJS.Timeout | undefined;
   readonly #root: FileRoot;
   /** Transfers under way; each settles when all that it held is closed. */
   readonly #transfers = new Set<Promise<unknown>>();
@@ -45,14 +53,7 @@ export class Files {
   /** `quota` in bytes. */
   constructor(root: string, quota: number) {
     this.#root = new FileRoot(root);
-    this.room = new Quota(
-      quota,
-      () => this.#root.folder(),
-      (folder, name) => {
-        // What a transfer left behind that broke with the agent.
-        if (!this.writers.isLive(name)) unlinkSync(folder.path(name));
-      },
-    );
+    this.room = new Quota(quota, () => this.#root.folder(), this.leftovers);
   }
 
   /** Opens the root and begins to measure it. Throws what stands in the way. */
@@ -60,10 +61,12 @@ export class Files {
     this.#root.open();
     // What cannot be measured is said when somebody needs to know.
     this.room.measure().catch(() => undefined);
+    this.#tidying = setInterval(() => this.leftovers.tidy(), TIDY_INTERVAL).unref();
   }
 
   /** Waits until no transfer holds anything any more, and closes the root. */
   async stop(): Promise<void> {
+    clearInterval(this.#tidying);
     await Promise.allSettled([...this.#transfers]);
     this.#root.close();
   }
@@ -132,7 +135,8 @@ export class Files {
         this.room.changed(-removeFile(folder.path(name), path));
       } else if (recursive) {
         const removed = (bytes: number) => this.room.changed(-bytes);
-        await removeTree(folder, name, path, { turn: new Turn(), signal, removed });
+        const removedPart = (partial: string) => this.leftovers.forget(partial);
+        await removeTree(folder, name, path, { turn: new Turn(), signal, removed, removedPart });
       } else {
         throw new TetherError("invalid", `${path} is a folder`, {
           hint: "add -r to remove it with all that is in it",
@@ -179,7 +183,9 @@ export class Files {
       const { blocks, bavail, bsize } = statfsSync(folder.self);
       const { limit, used } = this.room;
       const disk = { total: blocks * bsize, free: bavail * bsize };
-      return { quota: limit, used, free: Math.max(0, Math.min(limit - used, disk.free)), disk };
+      const { count, bytes } = this.leftovers;
+      const free = Math.max(0, Math.min(limit - used, disk.free + bytes));
+      return { quota: limit, used, free, disk, leftovers: { files: count, bytes } };
     } finally {
       folder.close();
     }

@@ -10,6 +10,7 @@ import {
   systemCode,
   Turn,
 } from "../../transfer/index.ts";
+import type { Leftovers } from "./leftovers.ts";
 
 /** A measurement is old after so many milliseconds, and after so many times as long as it took. */
 const OLD = 100;
@@ -23,7 +24,7 @@ const OLD_TIMES = 50;
  */
 export class Quota implements Room {
   readonly #openRoot: () => Folder;
-  readonly #onPartial: (folder: Folder, name: string) => void;
+  readonly #leftovers: Leftovers;
   #limit: number;
   #used = 0;
   #held = 0;
@@ -33,11 +34,11 @@ export class Quota implements Room {
   /** When it was last measured, and how long that took. */
   #measured: { readonly at: number; readonly took: number } | undefined;
 
-  /** `limit` in bytes; `onPartial` is told of every partial file that a measurement comes by. */
-  constructor(limit: number, openRoot: () => Folder, onPartial: (folder: Folder, name: string) => void) {
+  /** `limit` in bytes; every measurement looks for leftovers too. */
+  constructor(limit: number, openRoot: () => Folder, leftovers: Leftovers) {
     this.#limit = limit;
     this.#openRoot = openRoot;
-    this.#onPartial = onPartial;
+    this.#leftovers = leftovers;
   }
 
   get limit(): number {
@@ -54,7 +55,7 @@ export class Quota implements Room {
     this.#limit = limit;
   }
 
-  hold(folder: Folder, size: number, replaced: number): HeldRoom {
+  hold(folder: Folder, size: number, replaced: number, present = 0): HeldRoom {
     const growth = Math.max(0, size - replaced);
     if (this.#used + this.#held + growth > this.#limit) {
       const free = Math.max(0, this.#limit - this.#used - this.#held);
@@ -62,7 +63,14 @@ export class Quota implements Room {
         hint: "remove something, or raise files.quota",
       });
     }
-    checkDisk(folder, size);
+    this.#leftovers.makeRoom(this.#used + this.#held + growth + this.#leftovers.bytes - this.#limit);
+    try {
+      checkDisk(folder, size - present);
+    } catch (error) {
+      if (this.#leftovers.count === 0) throw error;
+      this.#leftovers.makeRoom(Number.POSITIVE_INFINITY);
+      checkDisk(folder, size - present);
+    }
     this.#held += growth;
     return {
       keep: () => {
@@ -109,12 +117,14 @@ export class Quota implements Room {
     const start = performance.now();
     const root = this.#openRoot();
     try {
+      this.#leftovers.forgetAll();
       const bytes = await this.#bytesBelow(root, new Turn(), FILES.depth);
       // What was changed meanwhile may or may not be in the sum; what is known by adding up is better then.
       if (this.#changes === changes) this.#used = bytes;
       else if (this.#measured === undefined) this.#used += bytes;
     } finally {
       root.close();
+      this.#leftovers.tidy();
       const now = performance.now();
       this.#measured = { at: now, took: now - start };
     }
@@ -128,7 +138,7 @@ export class Quota implements Room {
       if (turn.isOver) await turn.rest();
       try {
         if (isPartial(entry.name)) {
-          this.#onPartial(folder, entry.name);
+          this.#leftovers.seen(folder, entry.name);
         } else if (entry.isFile()) {
           bytes += lstatSync(folder.path(entry.name)).size;
         } else if (entry.isDirectory() && depth > 0) {

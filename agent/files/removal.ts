@@ -1,7 +1,7 @@
 import { lstatSync, rmdirSync, unlinkSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { FILES, TetherError } from "../../protocol/index.ts";
-import { entryError, type Turn } from "../../transfer/index.ts";
+import { entryError, isPartial, type Turn } from "../../transfer/index.ts";
 import type { HeldFolder } from "./held-folder.ts";
 
 /** What a removal needs. */
@@ -10,6 +10,8 @@ export interface RemovalOptions {
   readonly signal: AbortSignal;
   /** Told of every file that is gone, with its length. */
   readonly removed: (bytes: number) => void;
+  /** Told of every partial file that is gone. */
+  readonly removedPart: (partial: string) => void;
 }
 
 /**
@@ -56,7 +58,7 @@ async function removeContents(
   options: RemovalOptions,
   depth: number,
 ): Promise<void> {
-  const { turn, signal, removed } = options;
+  const { turn, signal, removed, removedPart } = options;
   const entries = await readdir(folder.self, { encoding: "buffer", withFileTypes: true });
   folder.verify();
   for (const entry of entries) {
@@ -68,7 +70,11 @@ async function removeContents(
     // Node's types know names as texts only.
     const name = entry.name as unknown as Buffer;
     const inner = `${path}/${name.toString("utf8")}`;
-    if (entry.isDirectory()) await removeBelow(folder, name, inner, options, depth - 1);
+    if (isPartial(name.toString("utf8"))) {
+      // The quota does not count those.
+      removeFile(folder.rawPath(name), inner);
+      removedPart(name.toString("utf8"));
+    } else if (entry.isDirectory()) await removeBelow(folder, name, inner, options, depth - 1);
     else removed(removeFile(folder.rawPath(name), inner));
   }
 }

@@ -50,6 +50,7 @@ export function filesProcedures(files: Files): readonly Procedure[] {
           used: number,
           free: number,
           disk: { type: "object", properties: { total: number, free: number } },
+          leftovers: { type: "object", properties: { files: number, bytes: number } },
         },
       },
       role: "viewer",

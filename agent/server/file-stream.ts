@@ -45,6 +45,7 @@ async function send(stream: Stream, request: Get, key: Buffer, files: Files): Pr
     output: stream,
     key,
     recursive,
+    resumes: request.resumes,
     progress: new Progress(),
     // The receiver is told, which is the one who asked.
     onFailed: () => undefined,
@@ -54,6 +55,7 @@ async function send(stream: Stream, request: Get, key: Buffer, files: Files): Pr
       try {
         const report = readReport(text);
         if ("failed" in report) sender.refused(report.failed.entry);
+        else if ("part" in report) sender.offered(report.part.entry, report.part.offer);
       } catch (error) {
         sender.stop(asTetherError(error));
       }
@@ -102,6 +104,7 @@ async function receive(
       key,
       room: files.room,
       writers: files.writers,
+      leftovers: files.leftovers,
       progress: new Progress(),
       consumed: (bytes) => stream.consumed(bytes),
       report: (report) => stream.sendDocument(JSON.stringify(report), "done" in report),

@@ -13,8 +13,11 @@ export async function run(given: CommandContext): Promise<number> {
   return onAgents(context, {
     work: (client) => client.call("files.space", [], { signal: context.signal }),
     render(space) {
-      const { quota, used, free, disk } = space as JsonObject;
+      const { quota, used, free, disk, leftovers } = space as JsonObject;
       const { total, free: diskFree } = disk as JsonObject;
+      const { files: parts, bytes: partBytes } = leftovers as JsonObject;
+      const broken =
+        parts === 0 ? [] : [[`${parts} broken`, "", sizeText(Number(partBytes)), "makes room when needed"]];
       return table(
         ["", "SIZE", "USED", "FREE"],
         [
@@ -23,6 +26,7 @@ export async function run(given: CommandContext): Promise<number> {
             "disk",
             ...[total, Number(total) - Number(diskFree), diskFree].map((bytes) => sizeText(Number(bytes))),
           ],
+          ...broken,
         ],
       );
     },

@@ -1,5 +1,12 @@
 import { type TetherError, TRANSFER, WIRE } from "../../protocol/index.ts";
-import { DiskRoom, type Progress, Receiver, type Target, Writers } from "../../transfer/index.ts";
+import {
+  DiskRoom,
+  type Progress,
+  Receiver,
+  removeOldParts,
+  type Target,
+  Writers,
+} from "../../transfer/index.ts";
 import type { Client } from "../client.ts";
 import { openFileStream } from "./file-stream.ts";
 import { localTarget } from "./local-places.ts";
@@ -23,11 +30,13 @@ export async function getFiles(client: Client, options: GetOptions): Promise<Tra
   const { sources, recursive, totals, progress, signal } = options;
   const start = performance.now();
   const target: Target = localTarget(options.target, sources.length > 1);
+  // What cannot be removed is in nobody's way.
+  removeOldParts(target.folder).catch(() => undefined);
   const failures: TetherError[] = [];
   const notes: string[] = [];
   let sent = 0;
   let receiver: Receiver | undefined;
-  const request = { action: "get", sources, recursive, totals } as const;
+  const request = { action: "get", sources, recursive, totals, resumes: true } as const;
   const transfer = openFileStream(client, request, signal, (stream, key) => {
     stream.grant(TRANSFER.window - WIRE.initialWindow);
     receiver = new Receiver({
@@ -55,9 +64,12 @@ export async function getFiles(client: Client, options: GetOptions): Promise<Tra
     };
   });
   try {
-    const { files, bytes } = await (receiver as Receiver).done;
+    const { files, bytes } = await (receiver as Receiver).done.finally(() => {
+      progress.sent += sent + transfer.received;
+    });
     const seconds = (performance.now() - start) / 1000;
-    return { files, bytes, sent: sent + transfer.received, resumed: 0, seconds, failures, notes };
+    const { resumed } = receiver as Receiver;
+    return { files, bytes, sent: progress.sent, resumed, seconds, failures, notes };
   } finally {
     transfer.release();
   }

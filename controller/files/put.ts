@@ -29,6 +29,7 @@ export async function putFiles(client: Client, options: PutOptions): Promise<Tra
       output: stream,
       key,
       recursive,
+      resumes: true,
       progress,
       onFailed: (error) => failures.push(error),
     });
@@ -42,6 +43,8 @@ export async function putFiles(client: Client, options: PutOptions): Promise<Tra
           } else if ("failed" in report) {
             failures.push(TetherError.fromJSON(report.failed));
             own.refused(report.failed.entry);
+          } else if ("part" in report) {
+            own.offered(report.part.entry, report.part.offer);
           }
         } catch (error) {
           this.onBroken(asTetherError(error));
@@ -57,20 +60,28 @@ export async function putFiles(client: Client, options: PutOptions): Promise<Tra
   try {
     // Both are waited for: the sender holds files that it closes.
     const sending = sendAll(sender as Sender, sources, () => transfer.stream.end());
-    const [sent, { files, bytes }] = await Promise.all([sending, done.promise]).finally(() =>
-      sending.catch(() => undefined),
-    );
+    const [, { files, bytes }] = await Promise.all([sending, done.promise]).finally(async () => {
+      await sending.catch(() => undefined);
+      progress.sent += (sender as Sender).sent + transfer.received;
+    });
     const seconds = (performance.now() - start) / 1000;
-    return { files, bytes, sent: sent + transfer.received, resumed: 0, seconds, failures, notes: [] };
+    return {
+      files,
+      bytes,
+      sent: progress.sent,
+      resumed: (sender as Sender).resumed,
+      seconds,
+      failures,
+      notes: [],
+    };
   } finally {
     transfer.release();
   }
 }
 
-async function sendAll(sender: Sender, sources: readonly Source[], end: () => void): Promise<number> {
+async function sendAll(sender: Sender, sources: readonly Source[], end: () => void): Promise<void> {
   await sender.send(sources);
   end();
-  return sender.sent;
 }
 
 function deferred<T>(): {

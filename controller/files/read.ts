@@ -1,6 +1,6 @@
 import type { Writable } from "node:stream";
 import { asTetherError, TetherError } from "../../protocol/index.ts";
-import { ContentDigest, type Item, RecordReader } from "../../transfer/index.ts";
+import { ContentDigests, type Item, RecordReader } from "../../transfer/index.ts";
 import type { Client } from "../client.ts";
 import { endedEarly, openFileStream } from "./file-stream.ts";
 
@@ -16,7 +16,7 @@ export async function readFiles(
   output: Writable,
   signal: AbortSignal,
 ): Promise<void> {
-  const request = { action: "get", sources: paths, recursive: false, totals: false } as const;
+  const request = { action: "get", sources: paths, recursive: false, totals: false, resumes: false } as const;
   let settle: (error?: TetherError) => void = () => undefined;
   const done = new Promise<void>((resolve, reject) => {
     settle = (error) => (error === undefined ? resolve() : reject(error));
@@ -64,7 +64,7 @@ class ContentOutput {
   readonly #output: Writable;
   readonly #consumed: (bytes: number) => void;
   #entries = 0;
-  #digest: ContentDigest | undefined;
+  #digests: ContentDigests | undefined;
 
   /** `consumed` is called when bytes of content have left. */
   constructor(key: Buffer, output: Writable, consumed: (bytes: number) => void) {
@@ -76,18 +76,20 @@ class ContentOutput {
   take(item: Item): void {
     switch (item.kind) {
       case "file":
-        this.#digest = new ContentDigest(this.#key, this.#entries++);
+        this.#digests = new ContentDigests(this.#key, this.#entries++);
         break;
       case "content": {
         const { bytes } = item;
-        this.#digest?.update(bytes);
+        this.#digests?.update(bytes);
         this.#output.write(bytes, () => this.#consumed(bytes.length));
         break;
       }
+      case "check":
       case "end":
-        if (this.#digest?.matches(item.digest) !== true) {
+        if (this.#digests?.matches(item.digest) !== true) {
           throw new TetherError("integrity", "what arrived is not what was sent", { hint: "try again" });
         }
+        if (item.kind === "check") this.#digests.skip();
         break;
       case "abort":
       case "failed":
