@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { deflateSync, inflateSync } from "node:zlib";
+import { decodeBase64 } from "../../agent/procedures/base64.ts";
 import { type ErrorCode, type JsonValue, PROCEDURES } from "../../protocol/index.ts";
 import { needs } from "../peers.ts";
 import { seeded } from "../wire/random.ts";
@@ -219,4 +220,24 @@ test("a small text that would fill the memory is refused", async () => {
   assert.ok(bomb.length < 64 * 1024);
   const error = await failure(() => call("decompress", bomb.toString("base64")), "limit");
   assert.equal(error.message, `bytes.decompress: more than ${PROCEDURES.bytes} bytes come out`);
+});
+
+test("only padded base64 of the first alphabet is taken for bytes", () => {
+  const whole = ["", "AAAA", "+/9z", "AA==", "AAA=", "Az+/AB=="];
+  for (const text of whole) assert.deepEqual(decodeBase64(text), Buffer.from(text, "base64"), text);
+  const broken = [
+    "A",
+    "A===",
+    "====",
+    "AA=A",
+    "=AAA",
+    "AA-_",
+    "AA A",
+    "AAA\n",
+    "AAAé",
+    "AAAŁ",
+    "AAAA====",
+    "AA==AAAA",
+  ];
+  for (const text of broken) assert.equal(decodeBase64(text), undefined, text);
 });
