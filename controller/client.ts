@@ -47,8 +47,8 @@ export interface CallOptions extends WaitOptions {
 export interface ReturnOptions {
   /** Connects to the same agent again; undefined: a lost connection is not made again. */
   readonly connect: ((signal: AbortSignal) => Promise<Connection>) | undefined;
-  /** The controller's own folder. */
-  readonly folder: string;
+  /** The controller's own folder, where keys of calls are remembered; undefined: nowhere. */
+  readonly folder: string | undefined;
 }
 
 /** Which start of the agent a keyed call was first sent to, and when, by {@link clock}. */

@@ -14,6 +14,8 @@ export interface ConnectOptions {
   readonly signal?: AbortSignal;
   /** False: a lost connection is not made again, and no call is sent twice. */
   readonly reconnect?: boolean;
+  /** False: keys of calls are not remembered on disk, because nobody ever uses them again. */
+  readonly rememberKeys?: boolean;
 }
 
 /**
@@ -30,11 +32,14 @@ export async function connect(name?: string, options: ConnectOptions = {}): Prom
   const wanted = name ?? process.env.TETHER_AGENT;
   const known = wanted === undefined ? defaultAgent(agents) : findAgentNamed(agents, wanted);
   const identity = await openControllerIdentity(folder);
-  const { signal, reconnect = true } = options;
+  const { signal, reconnect = true, rememberKeys = true } = options;
   if (known !== undefined) {
     const dial = (until: AbortSignal | undefined) =>
       reach(known, { identity, agents, ...(until && { signal: until }) });
-    return new Client(known.name, await dial(signal), { connect: reconnect ? dial : undefined, folder });
+    return new Client(known.name, await dial(signal), {
+      connect: reconnect ? dial : undefined,
+      folder: rememberKeys ? folder : undefined,
+    });
   }
   return connectByAddress(agents, wanted as string, { ...options, identity, folder });
 }
@@ -74,8 +79,9 @@ function isAddress(name: string): boolean {
 async function connectByAddress(
   agents: KnownAgents,
   name: string,
-  { identity, folder, signal, reconnect = true }: ConnectOptions & { identity: Identity; folder: string },
+  options: ConnectOptions & { readonly identity: Identity; readonly folder: string },
 ): Promise<Client> {
+  const { identity, folder, signal, reconnect = true, rememberKeys = true } = options;
   const address = parseHostPort(name);
   let known: KnownAgent | undefined;
   const accept = (fingerprint: string) => {
@@ -96,5 +102,8 @@ async function connectByAddress(
   const dial = (until: AbortSignal | undefined) =>
     openConnection({ ...address, identity, accept, ...(until && { signal: until }) });
   const connection = await dial(signal);
-  return new Client(known?.name ?? name, connection, { connect: reconnect ? dial : undefined, folder });
+  return new Client(known?.name ?? name, connection, {
+    connect: reconnect ? dial : undefined,
+    folder: rememberKeys ? folder : undefined,
+  });
 }

@@ -52,10 +52,10 @@ export async function run(context: CommandContext): Promise<number> {
   }
   const spread = context.options.get("spread");
   if (spread !== undefined) {
-    if (words.length > 0) {
-      throw new TetherError("usage", "--spread reads the arguments from its file, and takes no others", {
-        hint: `usage: ${context.usage}`,
-      });
+    if (words.length > 0 || key !== undefined) {
+      const what =
+        key === undefined ? "reads the arguments from its file, and takes no others" : "takes no --key";
+      throw new TetherError("usage", `--spread ${what}`, { hint: `usage: ${context.usage}` });
     }
     const { runSpread } = await import("../fan-out/spread.ts");
     return runSpread(procedure, spread, wait, context);

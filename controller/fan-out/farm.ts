@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { setMaxListeners } from "node:events";
 import { setTimeout as pause } from "node:timers/promises";
 import {
@@ -23,7 +24,8 @@ export interface FarmOptions {
   readonly names: readonly string[];
   readonly procedure: string;
   readonly rows: readonly Row[];
-  readonly connect: (name: string, signal: AbortSignal) => Promise<Client>;
+  /** `returns`: whether the client comes back by itself when its connection is lost. */
+  readonly connect: (name: string, signal: AbortSignal, returns: boolean) => Promise<Client>;
   readonly wait: WaitOptions;
   readonly signal: AbortSignal;
   /** Whether the row at `index` may begin by now; {@link Farm.wake} says that this has changed. */
@@ -43,7 +45,7 @@ interface Abilities {
 /**
  * Gives rows to agents as they become free: to each as many as it has processes, and where rows are quick as many
  * again, so that none waits for a round trip. Agents that are lost are tried again. A row that was with one of them
- * goes to another where the procedure may be called twice.
+ * goes to another where the procedure may be called twice; where it may not, it carries a key and waits for its agent.
  */
 export class Farm {
   readonly #options: FarmOptions;
@@ -103,8 +105,13 @@ export class Farm {
     while (!this.#signal.aborted) {
       let client: Client | undefined;
       try {
-        client = await this.#options.connect(name, this.#signal);
+        client = await this.#options.connect(name, this.#signal, false);
         const abilities = await this.#abilities(client);
+        if (!abilities.retryable) {
+          // Only this agent knows what it has done, so its rows wait for it to be back.
+          client.close();
+          client = await this.#options.connect(name, this.#signal, true);
+        }
         if (!stood) this.#standing++;
         stood = true;
         this.#reached = true;
@@ -195,10 +202,11 @@ export class Farm {
     }
   }
 
-  /** Calls with the arguments of a row. */
-  call(client: Client, index: number): Promise<JsonValue> {
+  /** Calls with the arguments of a row; `once`: it must not happen twice. */
+  call(client: Client, index: number, once: boolean): Promise<JsonValue> {
     const { procedure, rows, wait } = this.#options;
-    return client.call(procedure, rows[index]?.params, { ...wait, signal: this.#signal });
+    const options = { ...wait, signal: this.#signal, ...(once && { key: randomUUID() }) };
+    return client.call(procedure, rows[index]?.params, options);
   }
 
   /** A row whose agent was lost: somebody else's, or over. */
@@ -281,7 +289,8 @@ class Station {
   async #one(index: number): Promise<void> {
     const agent = this.#client.name;
     try {
-      this.#farm.settle(index, { agent, result: await this.#farm.call(this.#client, index) });
+      const once = !this.#abilities.retryable;
+      this.#farm.settle(index, { agent, result: await this.#farm.call(this.#client, index, once) });
     } catch (thrown) {
       const error = asTetherError(thrown);
       // Whoever waits for the connection's end is told after those who wait for answers.

@@ -39,7 +39,8 @@ export async function runSpread(
     rows,
     wait,
     signal,
-    connect: (name, end) => connect(name, { folder, signal: end, reconnect: false }),
+    connect: (name, end, returns) =>
+      connect(name, { folder, signal: end, reconnect: returns, rememberKeys: false }),
     mayBegin: (index) => printer.takes(index),
     onOutcome(index, outcome) {
       ended++;
