@@ -94,12 +94,91 @@ export async function killTransfers(owner: Owner, options: KillOptions): Promise
     assert.deepEqual(readdirSync(place).filter(isPartial), [], `${what}: left over`);
     sent += (JSON.parse(output) as { sent: number }).sent;
     resent += Math.max(0, sent - size);
-      owner.after(() => this.stop());
+  }
+  const looks = watcher.stop();
+  return {
+    transfers: count,
+    cut,
+    bytes: count * size,
+    resent,
+    looks,
+    seconds: (performance.now() - start) / 1000,
+  };
+}
+
+function listenOn({ port }: AgentProcess): { readonly host: string; readonly port: number } {
+  return { host: "127.0.0.1", port };
+}
+
+/** `tether` under way. */
+class Command {
+  readonly child: ChildProcess;
+  readonly ended: Promise<{ readonly code: number | null; readonly output: string }>;
+
+  constructor(args: readonly string[], home: string) {
+    this.child = spawn(process.execPath, [...programArguments("tether"), ...args], {
+      env: { ...process.env, TETHER_HOME: home },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    const { stdout, stderr } = this.child;
+    const output = Promise.all([
+      text(stdout as NodeJS.ReadableStream),
+      text(stderr as NodeJS.ReadableStream),
+    ]);
+    const code = new Promise<number | null>((resolve) => this.child.once("close", resolve));
+    this.ended = Promise.all([code, output]).then(([ended, texts]) => ({
+      code: ended,
+      output: texts.join(""),
+    }));
+  }
+
+  /** Kills it; gives the bytes that it had read or written by then (proc(5)), a few hundred KiB of its own too. */
+  kill(action: "put" | "get"): number {
+    this.child.kill("SIGSTOP");
+    let bytes = 0;
+    try {
+      const counters = readFileSync(`/proc/${this.child.pid}/io`, "utf8");
+      bytes = Number(new RegExp(`${action === "put" ? "wchar" : "rchar"}: (\\d+)`).exec(counters)?.[1]);
+    } catch {
+      // It has ended: nothing was cut.
+    }
+    this.child.kill("SIGKILL");
+    return bytes;
+  }
+}
+
+/** Waits until the part of a file has so many bytes; false when the program was faster. */
+async function untilPart(folder: string, bytes: number, child: ChildProcess): Promise<boolean> {
+  while (child.exitCode === null) {
+    const partial = readdirSync(folder).find((name) => isPartial(name) && name.endsWith(".part"));
+    const size = partial && statSync(join(folder, partial), { throwIfNoEntry: false })?.size;
+    if (size !== undefined && size !== "" && size >= bytes) return true;
+    await wait(1);
+  }
+  return false;
+}
+
+/** Looks at a name whenever its folder changes: it may stand for nothing, or for a file of one of the sizes. */
+class NameWatcher {
+  readonly #watchers: { close(): void }[];
+  #looks = 0;
+  #wrong: string | undefined;
+
+  constructor(owner: Owner, folders: readonly string[], name: string, sizes: readonly number[]) {
+    this.#watchers = folders.map((folder) =>
+      watch(folder, () => {
+        this.#looks++;
+        const size = statSync(join(folder, name), { throwIfNoEntry: false })?.size;
+        if (size !== undefined && !sizes.includes(size)) this.#wrong ??= `${size} bytes in ${folder}`;
+      }),
+    );
+    owner.after(() => this.stop());
   }
 
   /** Gives how often it has looked. */
-  stop(): number 
+  stop(): number {
     for (const watcher of this.#watchers) watcher.close();
     assert.equal(this.#wrong, undefined, "a name stood for a part");
     return this.#looks;
+  }
 }
