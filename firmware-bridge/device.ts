@@ -60,6 +60,8 @@ interface Claim {
 export class Device {
   readonly name: string;
   readonly driver: string;
+  /** What ends a line, where the driver speaks lines. */
+  readonly terminator: string | undefined;
   readonly #log: DeviceLog;
   readonly #now: () => number;
   readonly #keeper: PortKeeper;
@@ -81,6 +83,7 @@ export class Device {
   constructor(profile: DeviceProfile, { log, now, port }: DeviceOptions) {
     this.name = profile.name;
     this.driver = profile.driver;
+    this.terminator = profile.driver === "line" ? profile.line.terminator : undefined;
     this.#log = log;
     this.#now = now;
     this.#keeper = new PortKeeper({

@@ -81,6 +81,8 @@ export type SerialReport =
       readonly instance: string;
       readonly offset: number;
       readonly condition: SerialCondition;
+      /** What ends the device's lines, where its driver knows that; what Enter sends. */
+      readonly terminator: string | null;
       /** Who holds the port, if anybody does. */
       readonly holder: { readonly label: string; readonly kind: string; readonly since: string } | null;
     }

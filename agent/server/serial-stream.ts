@@ -125,6 +125,7 @@ class SerialSession {
       instance: INSTANCE,
       offset: this.#follower?.offset ?? 0,
       condition: conditionOf(use),
+      terminator: use.device.terminator ?? null,
       holder,
     });
     const unhear = use.device.onState(() =>
