@@ -377,8 +377,10 @@ export class Client {
           if (!answered) reject(new TetherError("internal", `the agent gave no answer to ${method}`));
         },
         onReset: (error) => {
-          if (!session.isClosed || yielded || !this.#comesBack(error)) reject(error);
-          else this.#sendAgain(request, sink, error).then(resolve, reject);
+          if (!session.isClosed) reject(error);
+          else if (yielded || session.isDismissed || !this.#comesBack(error)) {
+            reject(outcomeUnknown(request, error));
+          } else this.#sendAgain(request, sink, error).then(resolve, reject);
         },
       });
       return stream;
@@ -492,7 +494,7 @@ export class Client {
           if (!answered) reject(new TetherError("internal", `the agent gave no answer to ${what}`));
         },
         onReset: (error) => {
-          if (!session.isClosed || !this.#comesBack(error)) reject(error);
+          if (!session.isClosed || session.isDismissed || !this.#comesBack(error)) reject(error);
           else again(error).then(resolve, reject);
         },
       });
@@ -641,8 +643,9 @@ function notSent({ call }: Request, error: TetherError): TetherError {
   });
 }
 
-function outcomeUnknown({ call: { method, key } }: Request, { code, message }: TetherError): TetherError {
-  if (code !== "unreachable" && code !== "timeout") return new TetherError(code, message);
+function outcomeUnknown({ call: { method, key } }: Request, error: TetherError): TetherError {
+  const { code, message } = error;
+  if (code !== "unreachable" && code !== "timeout") return error;
   return new TetherError(
     code,
     `the connection was lost while ${method} was called, and whether it was carried out is not known: ${message}`,

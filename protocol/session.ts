@@ -60,6 +60,7 @@ export class Session implements StreamOwner {
   #pinged: number;
   #greeted = false;
   #closed = false;
+  #dismissed = false;
 
   /** `now` is the present moment in milliseconds of any steady clock; all other moments are of the same one. */
   constructor(options: SessionOptions, now: number) {
@@ -73,6 +74,11 @@ export class Session implements StreamOwner {
   /** True once the session is over. */
   get isClosed(): boolean {
     return this.#closed;
+  }
+
+  /** True once the other side has said that it ends the session, which then has not just broken off. */
+  get isDismissed(): boolean {
+    return this.#dismissed;
   }
 
   /** Streams open now. */
@@ -234,6 +240,7 @@ export class Session implements StreamOwner {
       case FRAME.HELLO:
         throw new TetherError("invalid", "a second HELLO");
       case FRAME.CLOSE:
+        this.#dismissed = true;
         this.abandon(
           frame.payload.length === 0
             ? undefined
