@@ -53,7 +53,7 @@ interface Place {
   readonly root: string;
   /** Where this side receives. */
   readonly back: string;
-  readonly tether: (args: readonly string[]) => Promise<void>;
+  readonly tether: (args: readonly string[]) => Promise<string>;
   readonly ssh: SshServer | undefined;
 }
 
@@ -178,7 +178,7 @@ async function trees(place: Place): Promise<Table[]> {
 }
 
 /** One turn: removes what the last one left, runs, and checks that something came. */
-function timed(result: string, work: () => Promise<void>): Turn<"time"> {
+function timed(result: string, work: () => Promise<unknown>): Turn<"time"> {
   return async () => {
     rmSync(result, { recursive: true, force: true });
     await breathe();
@@ -235,19 +235,23 @@ async function listening(port: number, server: ChildProcess): Promise<void> {
   throw new Error("socat does not listen");
 }
 
-function run(program: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<void> {
+/** Runs a program to its end; gives what it wrote. */
+export function run(program: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<string> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, {
-      stdio: ["ignore", "ignore", "pipe"],
+      stdio: ["ignore", "pipe", "pipe"],
       env: { ...process.env, ...PLAIN_ENVIRONMENT, ...env },
     });
-    let said = "";
+    let [wrote, said] = ["", ""];
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      wrote += text;
+    });
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
       said += text;
     });
     child.once("error", reject);
     child.once("close", (code) => {
-      if (code === 0) resolve();
+      if (code === 0) resolve(wrote);
       else reject(new Error(`${program} ${args.join(" ")}: exit code ${code}: ${said}`));
     });
   });
@@ -258,7 +262,8 @@ function scpArguments({ arguments: all }: SshServer): { options: string[]; host:
   return { options: all.slice(0, -1).map((one) => (one === "-p" ? "-P" : one)), host };
 }
 
-function rsyncArguments({ arguments: all }: SshServer): { shell: string; host: string } {
+/** What rsync's `-e` takes, and the host. */
+export function rsyncArguments({ arguments: all }: SshServer): { shell: string; host: string } {
   return { shell: ["ssh", ...all.slice(0, -1)].join(" "), host: all.at(-1) ?? "" };
 }
 

@@ -17,12 +17,14 @@ import { benchFtp } from "./ftp.ts";
 import { benchGateways } from "./gateways.ts";
 import { asMarkdown, asText, machineFacts, type Part } from "./report.ts";
 import { benchStartup } from "./startup.ts";
+import { benchSync } from "./sync.ts";
 
 /** The one table of subjects, in the order in which they run. */
 const SUBJECTS: { readonly [name: string]: () => Promise<Findings> } = {
   calls: benchCalls,
   startup: benchStartup,
   files: benchFiles,
+  sync: benchSync,
   exec: benchExec,
   footprint: benchFootprint,
   gateways: benchGateways,

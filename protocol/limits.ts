@@ -339,6 +339,19 @@ export const TRANSFER = {
   leftoverAge: 86_400_000,
   /** Bytes of a record that is parsed whole; a symbolic link's name and target are the longest. */
   record: 8 * KiB,
+  /** Patterns of what a sync leaves out. */
+  exclusions: 256,
+  /** Bytes of the list of one folder, and of any other answer in a sync: some 800,000 names. */
+  listingBytes: 32 * MiB,
+  /** Folders, and entries in them, that the sender of a sync has asked about and not compared yet. */
+  foldersAhead: 64,
+  entriesAhead: 20_000,
+  /** Old files that are compared with new ones at once. */
+  comparisons: 16,
+  /** Files that wait to be compared by content before the walk through the folders goes on. */
+  comparisonsAhead: 1_024,
+  /** Bytes of the paths that a sync will remove in the end; the rest is left to the next one. */
+  removals: 32 * MiB,
 } as const;
 
 /** Devices on serial ports. */

@@ -57,15 +57,17 @@ export class ContentDigest {
 export class ContentDigests {
   readonly #key: Buffer;
   readonly #entry: number;
+  readonly #what: DigestSubject;
   #number = 0;
   #digest: ContentDigest;
   #bytes = 0;
 
-  /** `entry` is the number of the file in its transfer. */
-  constructor(key: Buffer, entry: number) {
+  /** `entry` is the number of the file in its transfer, or of what else `what` says. */
+  constructor(key: Buffer, entry: number, what: DigestSubject = "entry") {
     this.#key = key;
     this.#entry = entry;
-    this.#digest = new ContentDigest(key, entry);
+    this.#what = what;
+    this.#digest = new ContentDigest(key, entry, what);
   }
 
   /** Bytes of the piece so far. */
@@ -94,7 +96,7 @@ export class ContentDigests {
   skip(): void {
     this.#number++;
     this.#bytes = 0;
-    this.#digest = new ContentDigest(this.#key, this.#entry, "entry", this.#number);
+    this.#digest = new ContentDigest(this.#key, this.#entry, this.#what, this.#number);
   }
 
   /** The digest of the last piece. */

@@ -128,6 +128,13 @@ export class GroupCommit {
     await this.#committing;
   }
 
+  /** Finishes what is gathered; resolves when it has its names. */
+  async settle(): Promise<void> {
+    await this.#committing;
+    this.start();
+    await this.#committing;
+  }
+
   /** Finishes all that is gathered; nothing may be added any more. Rejects when a folder cannot be synced. */
   async finish(): Promise<void> {
     this.#over = true;

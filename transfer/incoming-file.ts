@@ -7,6 +7,7 @@ import {
   lstatSync,
   openSync,
   renameSync,
+  write,
   writeSync,
   writev,
 } from "node:fs";
@@ -18,6 +19,7 @@ import { endsOf, type ProvenPart, provePart, removePart, type TakenPart } from "
 import { checkName } from "./names.ts";
 import { type PartFacts, PartJournal, type Piece } from "./part-journal.ts";
 import type { PartOffer } from "./prefix-proof.ts";
+import { readRange } from "./read-range.ts";
 import type { FileHeader } from "./record.ts";
 import type { HeldRoom, Room } from "./room.ts";
 import type { Writers } from "./writers.ts";
@@ -40,8 +42,9 @@ export interface IncomingContext {
 export interface DigestContext {
   /** The transfer's. */
   readonly key: Buffer;
-  /** The number of the file in it. */
+  /** The number of the file in it, or of the old file that it is made from. */
   readonly entry: number;
+  readonly what?: "basis";
 }
 
 /**
@@ -106,7 +109,7 @@ export class IncomingFile {
     this.name = name;
     this.#header = header;
     this.#digestContext = digestContext;
-    this.#digests = new ContentDigests(digestContext.key, digestContext.entry);
+    this.#digests = new ContentDigests(digestContext.key, digestContext.entry, digestContext.what);
     this.#context = context;
     this.#unclaim = context.writers.claim(folder, name);
     try {
@@ -226,6 +229,30 @@ export class IncomingFile {
     this.#gathered.push(bytes);
     this.#gatheredBytes += bytes.length;
     if (this.#gatheredBytes >= TRANSFER.writeBytes || this.#received === this.size) this.#startWrite();
+  }
+
+  /**
+   * Takes content from a file that is here, after all that is still to be written.
+   *
+   * @throws TetherError `integrity` when there is less, or what the system says
+   */
+  async copy(descriptor: number, from: number, length: number): Promise<void> {
+    await this.idle();
+    this.#startWrite();
+    await this.idle();
+    if (this.#failure !== undefined) throw this.#failure;
+    this.#received += length;
+    if (this.#received > this.size) throw new TetherError("invalid", "more content than was announced");
+    this.#writes++;
+    try {
+      const range = { from, to: from + length };
+      const isOver = () => this.#givenUp || this.#failure !== undefined;
+      const copied = await readRange(descriptor, range, (bytes) => this.#writeCopied(bytes), isOver);
+      if (copied !== length) throw new TetherError("integrity", "the old file has become shorter");
+    } finally {
+      this.#writes--;
+      this.#changed();
+    }
   }
 
   /**
@@ -358,9 +385,7 @@ export class IncomingFile {
       }
       this.#note();
       this.#context.onWritten(bytes);
-      const waiting = this.#waiting;
-      this.#waiting = [];
-      for (const resolve of waiting) resolve();
+      this.#changed();
     });
   }
 
@@ -408,6 +433,25 @@ export class IncomingFile {
     }
   }
 
+  #changed(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve();
+  }
+
+  /** Writes what came from a file that is here; the sender gets no credit for it. */
+  #writeCopied(bytes: Buffer): Promise<void> | undefined {
+    this.#digests.update(bytes);
+    const position = this.#position;
+    this.#position += bytes.length;
+    if (bytes.length > TRANSFER.smallFile) return writeAll(this.descriptor, bytes, position);
+    let at = 0;
+    while (at < bytes.length) {
+      at += writeSync(this.descriptor, bytes, at, bytes.length - at, position + at);
+    }
+    return undefined;
+  }
+
   #drop(): void {
     const bytes = this.#gatheredBytes;
     this.#gathered = [];
@@ -430,6 +474,17 @@ export class IncomingFile {
     this.#ended();
     this.#unclaim();
   }
+}
+
+function writeAll(descriptor: number, bytes: Buffer, position: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    write(descriptor, bytes, 0, bytes.length, position, (error, written) => {
+      if (error !== null) reject(error);
+      else if (written === bytes.length) resolve();
+      // A full disk takes a part, and says why at the next try.
+      else writeAll(descriptor, bytes.subarray(written), position + written).then(resolve, reject);
+    });
+  });
 }
 
 function damaged(): TetherError {

@@ -11,8 +11,13 @@ import type { Progress } from "./progress.ts";
 import { type EntryFacts, type FileHeader, type Item, RecordReader } from "./record.ts";
 import type { Report } from "./requests.ts";
 import type { Room } from "./room.ts";
+import { readSyncItem, type SyncItem } from "./sync-record.ts";
+import { SyncTarget, type SyncTargetOptions } from "./sync-target.ts";
 import { VerifiedFolders } from "./verified-folders.ts";
 import type { Writers } from "./writers.ts";
+
+/** What changes something. */
+const WRITING: ReadonlySet<Item["kind"]> = new Set(["file", "folder", "link"]);
 
 /** Where received things go. */
 export interface Target {
@@ -41,6 +46,8 @@ export interface ReceiverOptions {
   /** Told of what is worth knowing and no failure. */
   readonly onNote: (note: string) => void;
   readonly leftovers?: Leftovers;
+  /** Given where what comes is a sync. */
+  readonly sync?: SyncTargetOptions;
 }
 
 /** Who looks after the parts that broken transfers leave. */
@@ -55,6 +62,9 @@ export interface Leftovers {
 export interface Received {
   readonly files: number;
   readonly bytes: number;
+  /** Of a sync: files that were equal already, and what was removed. */
+  readonly unchanged: number;
+  readonly removed: number;
 }
 
 /** A folder that the records are in. */
@@ -85,6 +95,11 @@ export class Receiver {
   readonly #commits: GroupCommit;
   readonly #parts: KeptParts;
   #resumed = 0;
+  readonly #sync: SyncTarget | undefined;
+  /** The old file that the next one is made from, or the one under way. */
+  #basis: number | undefined;
+  /** Reading and copying, which holds files open. */
+  #working: Promise<void> | undefined;
   #discarding: Promise<void> | undefined;
   /** True while what comes next has to wait for the disk. */
   #blocked = false;
@@ -103,6 +118,14 @@ export class Receiver {
       onNote: options.onNote,
       onBroken: (error) => void this.abort(error),
     });
+    if (options.sync !== undefined) {
+      this.#sync = new SyncTarget(options.sync, {
+        ...options,
+        onFailed: (error) => this.#countFailure(error),
+        settle: () => this.#commits.settle(),
+        isOver: () => this.#over,
+      });
+    }
     this.done = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -140,7 +163,9 @@ export class Receiver {
     }
     this.#over = true;
     await this.#discarding;
-    await this.#file?.incoming.leave();
+    const left = this.#file?.incoming.leave();
+    await this.#working;
+    await left;
     await this.#commits.finish().catch(() => undefined);
     this.#closeFolders();
     this.#reject(reason);
@@ -174,6 +199,7 @@ export class Receiver {
   }
 
   #handle(item: Item): void {
+    if (WRITING.has(item.kind)) this.#sync?.checkWriting();
     switch (item.kind) {
       case "file":
         this.#beginFile(item.header);
@@ -212,7 +238,66 @@ export class Receiver {
         break;
       case "from":
         this.#goOn(item.offset);
+        break;
+      case "sync":
+        this.#handleSync(readSyncItem(item.type, item.body));
     }
+  }
+
+  #handleSync(item: SyncItem | undefined): void {
+    const sync = this.#sync;
+    // Types that are not known are skipped, and so are these where nobody asked for a sync.
+    if (item === undefined || sync === undefined) return;
+    if (item.kind === "copy") {
+      this.#copy(sync, item.from, item.length);
+      return;
+    }
+    this.#between();
+    if (item.kind === "based") this.#basis = item.basis;
+    const work = sync.handle(item);
+    if (work !== undefined) this.#work(work);
+  }
+
+  #copy(sync: SyncTarget, from: number, length: number): void {
+    const file = this.#file;
+    if (file === undefined || this.#basis === undefined) {
+      if (!this.#ignoringFile)
+        throw new TetherError("invalid", "content of an old file outside of a new one");
+      return;
+    }
+    this.#options.progress.advance(length);
+    let failure: unknown;
+    const copying = file.incoming.copy(sync.basis(this.#basis), from, length).catch((error) => {
+      failure = error;
+    });
+    this.#work(copying, () => {
+      if (failure !== undefined) this.#giveUpBased(file, entryError("write", file.path, failure));
+    });
+  }
+
+  /** A new file that could not be made from the old one comes again as a whole. */
+  #giveUpBased(file: WholeFile, error: TetherError): void {
+    if (error.code !== "integrity" && error.code !== "invalid") {
+      this.#giveUp(file, error);
+      return;
+    }
+    this.#file = undefined;
+    this.#ignoringFile = true;
+    this.#options.progress.undo();
+    this.#options.report({ again: file.entry });
+    this.#discard(file.incoming);
+  }
+
+  /** Handles nothing more until `work` is done, which giving up waits for too. */
+  #work(work: Promise<void>, then?: () => void): void {
+    const working = work.catch((thrown) => {
+      void this.abort(asTetherError(thrown));
+    });
+    this.#working = working;
+    this.#wait(working, () => {
+      this.#working = undefined;
+      then?.();
+    });
   }
 
   #beginFile(header: FileHeader): void {
@@ -222,7 +307,8 @@ export class Receiver {
       this.#ignoringFile = true;
       return;
     }
-    if (header.size < TRANSFER.resumable) this.#openFile(header, entry, true);
+    // Of what is made from an old file nothing is kept.
+    if (header.size < TRANSFER.resumable || this.#basis !== undefined) this.#openFile(header, entry, true);
     else this.#findPart(header, entry);
   }
 
@@ -277,7 +363,9 @@ export class Receiver {
           return takePart(folder, kept, fresh);
         },
       };
-      const incoming = new IncomingFile(folder, name, header, { key, entry }, context, left);
+      const digests =
+        this.#basis === undefined ? { key, entry } : ({ key, entry: this.#basis, what: "basis" } as const);
+      const incoming = new IncomingFile(folder, name, header, digests, context, left);
       this.#file = { incoming, entry, path: path + name };
     } catch (thrown) {
       const error = entryError("write", path + name, thrown);
@@ -364,6 +452,7 @@ export class Receiver {
   #endFile(digest: Buffer, grew: boolean): void {
     if (this.#ignoringFile) {
       this.#ignoringFile = false;
+      this.#basis = undefined;
       return;
     }
     const file = this.#file;
@@ -377,11 +466,15 @@ export class Receiver {
 
   #completeFile(file: WholeFile, digest: Buffer, grew: boolean): void {
     this.#file = undefined;
+    const isBased = this.#basis !== undefined;
+    this.#basis = undefined;
     try {
       file.incoming.complete(digest);
-    } catch (error) {
+    } catch (thrown) {
+      const error = entryError("write", file.path, thrown);
       this.#options.progress.undo();
-      this.#fail(file.entry, entryError("write", file.path, error));
+      if (isBased && error.code === "integrity") this.#options.report({ again: file.entry });
+      else this.#fail(file.entry, error);
       this.#discard(file.incoming);
       return;
     }
@@ -390,6 +483,7 @@ export class Receiver {
   }
 
   #abortFile(error: TetherError): void {
+    this.#basis = undefined;
     if (this.#ignoringFile) {
       this.#ignoringFile = false;
       return;
@@ -541,9 +635,10 @@ export class Receiver {
     this.#over = true;
     try {
       await this.#commits.finish();
-      const received = this.#commits.committed;
-      this.#options.report({ done: received });
-      this.#resolve(received);
+      const { files, bytes } = this.#commits.committed;
+      const { removed = 0, unchanged = 0 } = this.#sync ?? {};
+      this.#options.report({ done: { files, bytes, ...(this.#sync !== undefined && { removed }) } });
+      this.#resolve({ files, bytes, removed, unchanged });
     } catch (thrown) {
       this.#reject(asTetherError(thrown));
     } finally {
@@ -554,6 +649,7 @@ export class Receiver {
   #closeFolders(): void {
     for (const { folder, isTarget } of this.#levels) if (!isTarget) folder.close();
     this.#levels.length = 0;
+    this.#sync?.close();
     this.#options.target.folder.close();
   }
 }

@@ -20,7 +20,28 @@ export type FilesRequest =
       readonly target: string;
       /** Whether several things are coming, for which the target must be a folder. */
       readonly several: boolean;
-    };
+    }
+  | SyncRequest;
+
+/** A sync: of exactly one of the two sides it says what is on the agent. */
+export interface SyncRequest extends SyncChoices {
+  readonly action: "sync";
+  /** From the agent. */
+  readonly source?: string;
+  /** To the agent. */
+  readonly target?: string;
+}
+
+/** What a person chooses of a sync. */
+export interface SyncChoices {
+  /** Whether what the source has not is removed. */
+  readonly delete: boolean;
+  readonly dryRun: boolean;
+  /** Whether files are compared by their content. */
+  readonly checksum: boolean;
+  /** Patterns of what is left alone. */
+  readonly exclude: readonly string[];
+}
 
 /** What the receiver says while it receives: documents on the same stream. */
 export type Report =
@@ -37,8 +58,10 @@ export type Report =
     }
   /** So much of the entry is here already. */
   | { readonly part: PartShape }
+  /** The entry of this number could not be made from the old file, and is to come as a whole. */
+  | { readonly again: number }
   /** All is done; the last document. */
-  | { readonly done: { readonly files: number; readonly bytes: number } };
+  | { readonly done: { readonly files: number; readonly bytes: number; readonly removed?: number } };
 
 /** The first document of a stream of kind `files`: the request, and the key of its digests in base 64. */
 export function writeFilesRequest(request: FilesRequest, key: Buffer): string {
@@ -51,7 +74,7 @@ export function readFilesRequest(text: string): { readonly request: FilesRequest
   const key = typeof value.key === "string" ? Buffer.from(value.key, "base64") : Buffer.alloc(0);
   if (key.length !== DIGEST_KEY_BYTES)
     throw new TetherError("invalid", `a request with no key of ${DIGEST_KEY_BYTES} bytes`);
-  const { action, sources, target, recursive, totals, resumes, several } = value;
+  const { action, source, sources, target, recursive, totals, resumes, several } = value;
   if (action === "get" && isTexts(sources)) {
     if (sources.length === 0 || sources.length > TRANSFER.sources) {
       throw new TetherError("limit", `${sources.length} sources; allowed: 1 to ${TRANSFER.sources}`);
@@ -70,7 +93,21 @@ export function readFilesRequest(text: string): { readonly request: FilesRequest
   if (action === "put" && typeof target === "string") {
     return { request: { action: "put", target, several: several === true }, key };
   }
-  throw new TetherError("invalid", "a request for files is to get sources or to put to a target");
+  if (action === "sync" && (typeof source === "string") !== (typeof target === "string")) {
+    const { delete: remove, dryRun, checksum, exclude } = value;
+    const choices = {
+      delete: remove === true,
+      dryRun: dryRun === true,
+      checksum: checksum === true,
+      exclude: isTexts(exclude) ? exclude : [],
+    };
+    const side = typeof source === "string" ? { source } : { target: target as string };
+    return { request: { action: "sync", ...side, ...choices }, key };
+  }
+  throw new TetherError(
+    "invalid",
+    "a request for files is to get sources, to put to a target, or to sync one of them",
+  );
 }
 
 /** A report as its reader takes it. */
@@ -80,15 +117,17 @@ export type ReadReport =
 
 /** Reads a report. Throws `invalid` for anything else. */
 export function readReport(text: string): ReadReport {
-  const { taken, failed, part, done } = parseObject(text) as { [name: string]: unknown };
+  const { taken, failed, part, again, done } = parseObject(text) as { [name: string]: unknown };
   if (typeof taken === "number") return { taken };
   if (isObject(failed) && typeof failed.entry === "number" && typeof failed.message === "string") {
     const { code, message, hint } = TetherError.fromJSON(failed);
     return { failed: { entry: failed.entry, code, message, ...(hint !== undefined && { hint }) } };
   }
   if (isObject(part)) return { part: readPartShape(part) };
+  if (typeof again === "number") return { again };
   if (isObject(done) && typeof done.files === "number" && typeof done.bytes === "number") {
-    return { done: { files: done.files, bytes: done.bytes } };
+    const removed = typeof done.removed === "number" ? done.removed : 0;
+    return { done: { files: done.files, bytes: done.bytes, removed } };
   }
   throw new TetherError("invalid", "a report that no receiver of files gives");
 }

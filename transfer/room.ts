@@ -19,6 +19,8 @@ export interface Room {
    * @throws TetherError `quota` when there is none
    */
   hold(folder: Folder, size: number, replaced: number, present: number): HeldRoom;
+  /** A file of `size` bytes is gone. */
+  removed(size: number): void;
   /** Looks again how much room there is; true when that may have changed what {@link hold} says. */
   refresh(): Promise<boolean>;
 }
@@ -29,6 +31,8 @@ export class DiskRoom implements Room {
     checkDisk(folder, size - present);
     return { keep() {}, drop() {} };
   }
+
+  removed(): void {}
 
   async refresh(): Promise<boolean> {
     return false;

@@ -66,7 +66,7 @@ export interface SenderOptions {
 }
 
 /** Not through a link, and never waiting for the other end of a pipe. */
-const READ_FLAGS =
+export const READ_FLAGS =
   constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0) | (constants.O_NOCTTY ?? 0);
 
 /** Sends files and trees as records, without waiting for an answer to any of them. */
@@ -86,6 +86,11 @@ export class Sender {
   constructor(options: SenderOptions) {
     this.#options = options;
     this.#writer = new RecordWriter(options.output);
+  }
+
+  /** Counts something as not sent that was begun, and that the receiver knows of. */
+  failed(error: TetherError): void {
+    this.#options.onFailed(error);
   }
 
   /** Bytes handed to the output so far. */
@@ -486,7 +491,7 @@ function kindOf(entry: Stats | Dirent): Kind {
 }
 
 /** What a sender has to say when the file is not as it was when the reading began; a longer one has what it had. */
-function changeOf(before: Stats, after: Stats, read: number, path: string): TetherError | undefined {
+export function changeOf(before: Stats, after: Stats, read: number, path: string): TetherError | undefined {
   const grew = after.size > before.size;
   if (read === before.size && (grew || after.mtimeMs === before.mtimeMs)) return undefined;
   return new TetherError("integrity", `${path} changed while it was read`, { hint: "try again" });

@@ -83,6 +83,10 @@ export class Quota implements Room {
     };
   }
 
+  removed(size: number): void {
+    this.changed(-size);
+  }
+
   /** Files under the root have come, gone, or changed their length by so many bytes. */
   changed(bytes: number): void {
     this.#used = Math.max(0, this.#used + bytes);

@@ -23,7 +23,7 @@ export async function* resultFiles(
   patterns: readonly string[],
   except: string,
 ): AsyncGenerator<ResultFile> {
-  const tests = patterns.map(globMatcher);
+  const tests = patterns.map((pattern) => globMatcher(pattern));
   const bound = { entries: 0, files: 0, bytes: 0 };
   const folders = [""];
   for (let inner = folders.shift(); inner !== undefined; inner = folders.shift()) {

@@ -10,6 +10,7 @@ import {
 import type { Files } from "../files/index.ts";
 import type { Log } from "../log.ts";
 import type { Caller } from "../procedures/index.ts";
+import { serveSync } from "./sync-stream.ts";
 
 type Get = Extract<FilesRequest, { action: "get" }>;
 type Put = Extract<FilesRequest, { action: "put" }>;
@@ -23,6 +24,8 @@ export function serveFiles(stream: Stream, caller: Caller, files: Files, log: Lo
         const { request, key } = readFilesRequest(text);
         if (request.action === "get") {
           void files.follow(send(stream, request, key, files));
+        } else if (request.action === "sync") {
+          void files.follow(serveSync(stream, request, key, { caller, files, log }));
         } else {
           if (!roleAllows(caller.role, "operator")) {
             throw new TetherError(

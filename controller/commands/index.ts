@@ -11,12 +11,20 @@ export const OPTIONS = {
   version: { global: true, summary: "the version of this program" },
   baud: { value: "N", global: false, summary: "bits a second" },
   batch: { value: "FILE", global: false, summary: "a call a line; - for stdin" },
+  checksum: { global: false, summary: "compare files by their content, not by size and time" },
   code: { value: "CODE", global: false, summary: "the pairing code; - reads it from stdin" },
   count: { short: "c", value: "N", global: false, summary: "how many times" },
   cwd: { value: "FOLDER", global: false, summary: "where to run it there" },
   csv: { value: "FILE", global: false, summary: "append the readings to this file too" },
+  delete: { global: false, summary: "remove from the target what the source has not" },
   detach: { global: false, summary: "go on when this ends; gives the job's id" },
+  "dry-run": { global: false, summary: "say what would be done, and do nothing" },
   env: { value: "NAME=VALUE", global: false, summary: "a variable there; may be given several times" },
+  exclude: {
+    value: "GLOB",
+    global: false,
+    summary: "leave these alone on both sides; may be given several times",
+  },
   fetch: {
     value: "GLOB",
     global: false,
@@ -144,6 +152,12 @@ export const VERBS = {
     summary: "bring files to AGENT:PATH, or :PATH for the default agent",
     options: ["recursive"],
     load: () => import("./put.ts"),
+  },
+  sync: {
+    usage: "[--delete] [--dry-run] [--checksum] [--exclude GLOB]… SOURCE TARGET",
+    summary: "make TARGET equal to SOURCE by sending what is different; one of them is AGENT:PATH",
+    options: ["delete", "dry-run", "checksum", "exclude"],
+    load: () => import("./sync.ts"),
   },
   exec: {
     usage: "[-t] [--cwd FOLDER] [--env NAME=VALUE] [--detach] -- COMMAND…",

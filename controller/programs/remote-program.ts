@@ -83,7 +83,7 @@ class Run {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    const tests = request.fetch?.map(globMatcher) ?? [];
+    const tests = request.fetch?.map((pattern) => globMatcher(pattern)) ?? [];
     if (ends.folder !== undefined) {
       this.#files = new FetchedFiles(ends.folder, (path) => tests.some((fits) => fits(path)));
     }
