@@ -222,6 +222,7 @@ export class Device {
   /** Closes the port and tells everyone who waits; the device may be started again. */
   async stop(): Promise<void> {
     this.#stopping = true;
+    if (this.#attached) await this.#driver.leave?.().catch(() => undefined);
     await this.#keeper.stop();
   }
 

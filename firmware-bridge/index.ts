@@ -18,6 +18,8 @@ export type { DeviceCondition, DeviceState, PortStatistics } from "./port-keeper
 export {
   type CommandProfile,
   type DeviceProfile,
+  GCODE_DEFAULTS,
+  type GcodeSettings,
   LINE_DEFAULTS,
   type LinePolicy,
   type ParameterProfile,

@@ -122,12 +122,42 @@ export interface LineSettings {
   readonly separators: string;
 }
 
+/** How a machine that speaks G-code is driven. */
+export interface GcodeSettings {
+  readonly dialect: "grbl" | "marlin";
+  /** Bytes that a Grbl takes before it has answered the first of them. */
+  readonly buffer: number;
+  /** Characters of a line that it takes, without the terminator. */
+  readonly lineLength: number;
+  /** Milliseconds between two looks at its state. */
+  readonly poll: number;
+  /** Milliseconds within which it has to say something while an answer is due. */
+  readonly timeout: number;
+  /** What becomes of a job whose caller is lost. */
+  readonly onLost: "hold" | "stop" | "continue";
+}
+
+/**
+ * What a machine is taken for unless the configuration says otherwise. Grbl 1.1 has 128 bytes for what it receives
+ * and 80 for a line; Marlin 96 for a line, of which a zero ends each.
+ */
+export const GCODE_DEFAULTS = {
+  dialect: "grbl",
+  buffer: 127,
+  lineLength: { grbl: 79, marlin: 95 },
+  poll: 500,
+  timeout: 10_000,
+  onLost: "hold",
+} as const;
+
 /** One device. */
 export interface DeviceProfile {
   readonly name: string;
   readonly port: PortChoice;
   readonly driver: string;
   readonly line: LineSettings;
+  /** Of driver `gcode`. */
+  readonly gcode?: GcodeSettings;
   readonly commands: { readonly [name: string]: CommandProfile };
   readonly readings: { readonly [name: string]: ReadingProfile };
   /** Of driver `modbus`; absent: its defaults. */

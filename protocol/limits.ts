@@ -442,6 +442,34 @@ export const MODBUS = {
   longestPause: 60_000,
 } as const;
 
+/** Machines that speak G-code. */
+export const GCODE = {
+  /** Bytes of one line of a program, comments included. */
+  fileLine: 4_096,
+  /** Milliseconds that a machine gets to slow down and come to rest, and between two looks whether it has. */
+  rest: 10_000,
+  restPoll: 100,
+  /** Milliseconds that it gets for that when the agent stops. */
+  leave: 2_000,
+  /** Milliseconds that a machine gets to come back from a reset that it was told to do. */
+  reset: 3_000,
+  /** Milliseconds that homing may take without a word. */
+  homing: 600_000,
+  /** Milliseconds between two greetings to a machine that has not answered yet, and after it said that it starts. */
+  greeting: 2_000,
+  startPause: 200,
+  /** Steps of an override: from one end to the other in tens, then in ones. */
+  overrideSteps: 32,
+  /** Looks at whether a step has been done, and the milliseconds between two. */
+  overrideLooks: 25,
+  overridePause: 10,
+  /** Lines that a machine may want again, and times in a row that it may want one. */
+  resendable: 32,
+  resends: 10,
+  /** Milliseconds that a machine gets to say `ok` to its own question for a line. */
+  resendPause: 500,
+} as const;
+
 /** Watching devices. */
 export const WATCH = {
   /** Changes kept for a watcher that is too slow for them; beyond that it loses the oldest. */

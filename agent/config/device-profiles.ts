@@ -6,6 +6,7 @@ import type {
   ReadingProfile,
 } from "../../firmware-bridge/index.ts";
 import { POLL_INTERVAL } from "./device-table.ts";
+import { toGcode } from "./gcode-table.ts";
 import { toModbus } from "./modbus-table.ts";
 import { present } from "./present.ts";
 import type { Draft } from "./table.ts";
@@ -18,7 +19,7 @@ type SerialDraft = NonNullable<DeviceDraft["serial"]>;
 
 /** The devices as the firmware bridge takes them; one that is incomplete is left out. */
 export function toDevices(drafts: Draft["devices"]): DeviceProfile[] {
-  return drafts.flatMap(({ name, serial, driver, line, commands, readings, modbus }) => {
+  return drafts.flatMap(({ name, serial, driver, line, gcode, commands, readings, modbus }) => {
     const port = serial === undefined ? undefined : toPort(serial);
     if (name === undefined || port === undefined) return [];
     return [
@@ -27,6 +28,7 @@ export function toDevices(drafts: Draft["devices"]): DeviceProfile[] {
         port,
         driver,
         line,
+        ...(driver === "gcode" && { gcode: toGcode(gcode) }),
         commands: mapped(commands, toCommand),
         readings: mapped(readings, toReading),
         ...(driver === "modbus" && { modbus: toModbus(modbus) }),

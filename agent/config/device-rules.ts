@@ -1,4 +1,5 @@
 import { nearest } from "../../protocol/index.ts";
+import { checkGcode } from "./gcode-rules.ts";
 import { quoted } from "./mistake.ts";
 import { checkModbus } from "./modbus-rules.ts";
 import type { Reading } from "./reading.ts";
@@ -30,6 +31,7 @@ export function checkDevices(devices: Draft["devices"], reading: Reading, known:
     if (device.serial !== undefined) checkSerial(device.serial, `${path}.serial`, ports, reading, known);
     checkDriver(device, path, reading, known);
     checkModbus(device.modbus, `${path}.modbus`, reading);
+    if (device.driver === "gcode") checkGcode(device.gcode, `${path}.gcode`, reading);
     for (const [name, command] of Object.entries(device.commands)) {
       checkCommand(command, `${path}.commands.${name}`, reading);
     }
@@ -72,6 +74,7 @@ function checkSerial(
 const DRIVER_KEYS: { readonly [driver: string]: readonly string[] } = {
   line: ["line", "commands", "readings"],
   modbus: ["modbus"],
+  gcode: ["gcode"],
 };
 
 function checkDriver(device: DeviceDraft, path: string, reading: Reading, known: Known): void {

@@ -1,5 +1,6 @@
 import { LINE_DEFAULTS, PORT_POLICY, SERIAL_DEFAULTS } from "../../firmware-bridge/index.ts";
 import { CONFIGURATION, SERIAL } from "../../protocol/index.ts";
+import { GCODE } from "./gcode-table.ts";
 import { MODBUS_SECTION } from "./modbus-table.ts";
 import { formatDuration } from "./quantities.ts";
 import {
@@ -120,6 +121,7 @@ export const DEVICE = {
     timeout: durationKey(...ANSWER_TIME, LINE_DEFAULTS.timeout),
     separators: standard<string>(punctuation(16), LINE_DEFAULTS.separators, "none"),
   }),
+  gcode: section(GCODE),
   commands: mapKey(map(MEMBER_NAME, group(COMMAND), CONFIGURATION.members)),
   readings: mapKey(map(MEMBER_NAME, group(READING), CONFIGURATION.members)),
   modbus: MODBUS_SECTION,

@@ -96,6 +96,8 @@ export interface Driver {
   say(text: string, signal: AbortSignal): Promise<string>;
   /** Bytes from the device, valid until this returns. */
   received(bytes: Uint8Array): void;
+  /** The agent is about to let go of a link that still stands; absent: nothing has to be done before. Short. */
+  leave?(): Promise<void>;
   /** The link is gone: everyone who waits is told `reason`. */
   detach(reason: TetherError): void;
 }

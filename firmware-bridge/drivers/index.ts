@@ -1,6 +1,7 @@
 import { TetherError } from "../../protocol/errors.ts";
 import type { DeviceProfile } from "../profile.ts";
 import type { Driver, DriverFactory, ReadingSink } from "./driver.ts";
+import { createGcodeDriver } from "./gcode/index.ts";
 import { createLineDriver } from "./line.ts";
 import { createModbusDriver } from "./modbus/index.ts";
 import { createRawDriver } from "./raw.ts";
@@ -8,6 +9,7 @@ import { createRawDriver } from "./raw.ts";
 const FACTORIES: ReadonlyMap<string, DriverFactory> = new Map([
   ["line", createLineDriver],
   ["modbus", createModbusDriver],
+  ["gcode", createGcodeDriver],
   ["raw", createRawDriver],
 ]);
 

@@ -1,0 +1,1 @@
+export { createGcodeDriver } from "./driver.ts";
