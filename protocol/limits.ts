@@ -174,7 +174,7 @@ export const FAN_OUT = {
   triesPerRow: 3,
   /** Milliseconds between the first two tries to reach an agent that was lost, and the longest such pause. */
   firstPause: 250,
-  longestPause: 4_000,
+  longestPause: 2_000,
   /** Milliseconds for which they are all tried again once the last one was lost. */
   patience: 15_000,
 } as const;

@@ -1,4 +1,5 @@
-import { LiveBlock, type Terminal } from "../render/live-block.ts";
+import type { CommandContext } from "../command-context.ts";
+import { LiveBlock } from "../render/live-block.ts";
 import { plain, table } from "../render/table.ts";
 import type { AgentReport } from "./agent-work.ts";
 
@@ -6,6 +7,8 @@ import type { AgentReport } from "./agent-work.ts";
 const DELAY = 300;
 /** Milliseconds between two frames. */
 const FRAME = 100;
+/** Milliseconds after which it is drawn again where lines have taken its place. */
+const AGAIN = 20;
 /** Characters of a name, and of a note of progress, that are shown. */
 const NAME_WIDTH = 24;
 const PROGRESS_WIDTH = 60;
@@ -34,14 +37,18 @@ export class AgentBoard {
   readonly #title: (() => string) | undefined;
   readonly #timer: NodeJS.Timeout | undefined;
   readonly #start = performance.now();
+  readonly #sharesStdout: boolean;
   #printing = 0;
+  #drawn = 0;
+  #ended = false;
 
   /** `title` is what stands in the first line; how many are done unless given. */
   constructor(
-    terminal: Terminal & { readonly isTTY?: boolean },
+    { stdout, stderr: terminal }: Pick<CommandContext, "stdout" | "stderr">,
     names: readonly string[],
     title?: () => string,
   ) {
+    this.#sharesStdout = stdout.isTTY === true;
     this.#title = title;
     this.#rows = new Map(
       names.map((name) => [
@@ -78,19 +85,27 @@ export class AgentBoard {
     };
   }
 
-  /** Writes something, for which the table makes room. */
-  async print(write: () => unknown): Promise<void> {
-    this.#block?.clear();
+  /** Writes something, for which the table makes room where it stands in the way. */
+  async print(output: "stdout" | "stderr", write: () => unknown): Promise<void> {
+    if (this.#block === undefined || (output === "stdout" && !this.#sharesStdout)) {
+      await write();
+      return;
+    }
+    this.#block.clear();
     this.#printing++;
     try {
-      await write();
+      const written = write();
+      if (written instanceof Promise) await written;
     } finally {
       this.#printing--;
+      // At once, or it would be gone more often than not; but a flood of lines leaves no time for it.
+      if (performance.now() - this.#drawn >= AGAIN) this.#draw();
     }
   }
 
   /** Takes the table away: the results stand above it. */
   end(): void {
+    this.#ended = true;
     clearInterval(this.#timer);
     this.#block?.clear();
     this.#block?.end();
@@ -98,7 +113,9 @@ export class AgentBoard {
 
   #draw(): void {
     const block = this.#block;
-    if (block === undefined || this.#printing > 0 || performance.now() - this.#start < DELAY) return;
+    const now = performance.now();
+    if (block === undefined || this.#ended || this.#printing > 0 || now - this.#start < DELAY) return;
+    this.#drawn = now;
     const all = [...this.#rows];
     const room = Math.max(1, block.rows - 3);
     const sorted =

@@ -34,7 +34,7 @@ export interface NamedWork extends AgentResults {
 /** Where the output of several agents goes together. */
 export interface SharedPlace {
   /** Writes while the table is out of the way. */
-  print(write: () => Promise<void>): Promise<void>;
+  print(output: "stdout" | "stderr", write: () => Promise<void>): Promise<void>;
   /** A line on stderr, behind the agent's name. */
   complain(message: string): void;
 }

@@ -92,6 +92,11 @@ export class Farm {
     if (this.#left > 0) throw this.#failure ?? new TetherError("unreachable", "no agent could be used");
   }
 
+  /** True once nothing more is to be done. */
+  get isOver(): boolean {
+    return this.#signal.aborted;
+  }
+
   /** Has whoever waits for a row look again. */
   wake(): void {
     for (const waiter of [...this.#waiters]) waiter();
@@ -102,6 +107,7 @@ export class Farm {
   async #serve(name: string): Promise<void> {
     let wait: number = FAN_OUT.firstPause;
     let stood = true;
+    let hasWorked = false;
     while (!this.#signal.aborted) {
       let client: Client | undefined;
       try {
@@ -114,6 +120,7 @@ export class Farm {
         }
         if (!stood) this.#standing++;
         stood = true;
+        hasWorked = true;
         this.#reached = true;
         clearTimeout(this.#patience);
         this.#patience = undefined;
@@ -125,7 +132,9 @@ export class Farm {
       } catch (thrown) {
         if (this.#signal.aborted) return;
         const error = asTetherError(thrown);
-        if (error.code !== "unreachable" && error.code !== "timeout") {
+        // One that starts again is reached before it has loaded its procedures.
+        const isStarting = hasWorked && error.code === "not-found";
+        if (error.code !== "unreachable" && error.code !== "timeout" && !isStarting) {
           this.#out++;
           this.#options.onAgent(name, "out", error);
           this.#fell(error, stood);
@@ -293,6 +302,8 @@ class Station {
       this.#farm.settle(index, { agent, result: await this.#farm.call(this.#client, index, once) });
     } catch (thrown) {
       const error = asTetherError(thrown);
+      // What is given up as a whole is nobody's outcome.
+      if (this.#farm.isOver) return;
       // Whoever waits for the connection's end is told after those who wait for answers.
       await new Promise((resolve) => setImmediate(resolve));
       // An agent that is stopping refuses calls while its connection still stands.

@@ -60,7 +60,7 @@ export class RowPrinter {
     }
     const { agent, error } = outcome;
     const where = `row ${this.#number(index)}${agent === undefined ? "" : `, ${agent}`}`;
-    void this.#board.print(() =>
+    void this.#board.print("stderr", () =>
       this.#context.stderr.write(`tether: ${plain(`${where}: ${error.message}`)}\n`),
     );
     return "";
@@ -72,7 +72,7 @@ export class RowPrinter {
 
   #write(text: string): void {
     const { stdout } = this.#context;
-    void this.#board.print(() => {
+    void this.#board.print("stdout", () => {
       if (stdout.write(text) || this.#full) return;
       this.#full = true;
       stdout.once("drain", () => {

@@ -23,23 +23,23 @@ export async function onSeveral(
   // Everyone listens to the one signal.
   setMaxListeners(0, signal);
   const outcomes = new Map<string, JsonValue>();
-  const board = new AgentBoard(stderr, names);
+  const board = new AgentBoard(context, names);
   let failures = 0;
   const complain = (name: string, message: string) =>
-    board.print(() => stderr.write(`tether: ${plain(`${name}: ${message}`)}\n`));
+    board.print("stderr", () => stderr.write(`tether: ${plain(`${name}: ${message}`)}\n`));
   const work = async (name: string) => {
     board.set(name, "working");
     try {
       signal.throwIfAborted();
       const result = await verb.work(name, board.report(name), {
-        print: (write) => board.print(write),
+        print: (output, write) => board.print(output, write),
         complain: (message) => void complain(name, message),
       });
       const failed = (verb.exitCode?.(result) ?? 0) !== 0;
       if (failed) failures++;
       board.set(name, failed ? "failed" : "done");
       if (json) outcomes.set(name, result);
-      else await board.print(() => stdout.write(headed(name, verb.render(result))));
+      else await board.print("stdout", () => stdout.write(headed(name, verb.render(result))));
     } catch (thrown) {
       failures++;
       board.set(name, "failed");

@@ -31,7 +31,7 @@ export async function runSpread(
   let failed = 0;
   let exitCode = 0;
   const bar = () => `${callLine({ done: ended, total: rows.length }, BAR_WIDTH)} of ${rows.length} rows`;
-  const board = new AgentBoard(stderr, names, () => `${bar()}${failed > 0 ? `, ${failed} failed` : ""}`);
+  const board = new AgentBoard(context, names, () => `${bar()}${failed > 0 ? `, ${failed} failed` : ""}`);
   const printer = new RowPrinter(context, board, rows, () => farm.wake());
   const farm: Farm = new Farm({
     names,
@@ -61,7 +61,7 @@ export async function runSpread(
       board.report(name).line(error.message);
       if (json) return;
       const what = state === "lost" ? `lost, and tried again: ${error.message}` : withHint(error);
-      void board.print(() => stderr.write(`tether: ${plain(`${name}: ${what}`)}\n`));
+      void board.print("stderr", () => stderr.write(`tether: ${plain(`${name}: ${what}`)}\n`));
     },
   });
   try {

@@ -45,7 +45,7 @@ export async function runOnSeveral(
             const lines = (output: "stdout" | "stderr") =>
               new NamedLines(
                 name,
-                (bytes) => place.print(() => outputs[output].write(bytes)),
+                (bytes) => place.print(output, () => outputs[output].write(bytes)),
                 (line) => report.line(line),
               );
             const [stdout, stderr] = [lines("stdout"), lines("stderr")];

@@ -78,6 +78,16 @@ test("more agents than a signal has listeners by default are nothing special", a
   for (const line of lines) assert.match(line, /^tether: 127\.0\.0\.\d+:1: no agent answers/);
 });
 
+test("logs of several come behind their names, or by name", async () => {
+  const plain = await tether(["logs", "--all"]);
+  assert.equal(plain.code, 0, plain.stderr);
+  for (const name of ["red", "blue"]) assert.match(plain.stdout, new RegExp(`^${name}: \\S+Z info `, "m"));
+  const json = JSON.parse((await tether(["logs", "--json", ...both])).stdout);
+  assert.deepEqual(Object.keys(json), ["red", "blue"]);
+  assert.ok(json.red.some(({ event }: { event: string }) => event === "ready"));
+  assert.equal(errorIn((await tether(["logs", "-f", "--json", ...both])).stderr).code, "usage");
+});
+
 test("a script runs on each, and what it leaves comes into a folder for each", async () => {
   const script = join(folder, "leave.sh");
   writeFileSync(script, 'echo "$1 $TAG" > left.txt; echo done');

@@ -6,7 +6,9 @@ import { after, before, test } from "node:test";
 import { type AgentProcess, runProgram, startAgent } from "../agent-process.ts";
 import { errorIn } from "../end-to-end/owner-acts.ts";
 import { SuiteOwner } from "../files/filing-agent.ts";
+import { needs } from "../peers.ts";
 import { RunningTether, until } from "../programs/program-agent.ts";
+import { Terminal } from "../shell/terminal.ts";
 
 const ROWS = 1_000;
 const NAMES = ["a", "b", "c", "d"];
@@ -143,16 +145,16 @@ test("an agent that comes back takes rows again", async (t) => {
   const running = new RunningTether(
     t,
     home,
-    ["call", "farm.sleep", "--spread", "-", "--json", "-a", "b", "-a", "d", "--timeout", "60s"],
+    ["call", "farm.sleep", "--spread", "-", "--json", "-a", "b", "-a", "d"],
     "pipe",
   );
-  running.child.stdin?.end("20\n".repeat(400));
+  running.child.stdin?.end("20\n".repeat(5_000));
   await running.said(/"agent":"d"/);
   const known = running.stdout.length;
   await restart("d");
   await until(() => running.stdout.slice(known).includes('"agent":"d"'), "rows of the one that is back");
-  assert.equal(await running.ended(), 0, running.stderr);
-  assert.equal(linesOf(running.stdout).length, 400);
+  running.child.kill("SIGINT");
+  assert.equal(await running.ended(), 1, running.stderr);
 });
 
 test("a row that may have been done where the agent was lost is never given to another", async (t) => {
@@ -207,4 +209,38 @@ test("when nobody is left who can come back, the rest of the rows fail at once",
     numbers(200),
   );
   assert.ok(lines.some(({ error }) => error?.code === "unreachable"));
+});
+
+test("Ctrl-C and --timeout end it, and what is printed is whole", async (t) => {
+  const late = await tether(
+    ["call", "farm.sleep", "--spread", "-", "--json", "--timeout", "1s", "-a", "a", "-a", "b"],
+    "20\n".repeat(1_000),
+  );
+  assert.equal(late.code, 3);
+  assert.equal(errorIn(late.stderr).code, "timeout");
+  assert.ok(linesOf(late.stdout).every(({ result }) => result === 20));
+  const running = new RunningTether(
+    t,
+    home,
+    ["call", "farm.sleep", "--spread", "-", "--json", "-a", "a", "-a", "b"],
+    "pipe",
+  );
+  running.child.stdin?.end("20\n".repeat(1_000));
+  await running.said(/"result"/);
+  running.child.kill("SIGINT");
+  assert.equal(await running.ended(), 1);
+  assert.equal(errorIn(running.stderr).code, "cancelled");
+});
+
+test("on a terminal a bar says how far it is, and the results stand above it", async (t) => {
+  if (!needs(t, "tmux")) return;
+  const terminal = new Terminal(t, { cwd: folder, env: { TETHER_HOME: home } });
+  const program = `${process.execPath} ${join(process.cwd(), "dist/tether.cjs")}`;
+  writeFileSync(join(folder, "sleeps"), "30\n".repeat(100));
+  terminal.enter(`clear; ${program} call farm.sleep --spread sleeps -a a -a b | tail -n 1; echo exit $?`);
+  await until(() => /\[#*\.+\] \d+ % of 100 rows/.test(terminal.screen), "the bar");
+  assert.match(terminal.screen, /^a +working +\d+\.\d s +\d+ rows/m);
+  await until(() => /exit 0/.test(terminal.screen), "the end");
+  assert.match(terminal.screen, /^30\nexit 0$/m);
+  assert.doesNotMatch(terminal.screen, /AGENT|%/);
 });
