@@ -20,6 +20,7 @@ import {
   writeJson,
 } from "../protocol/index.ts";
 import { type Connection, clock } from "./connection.ts";
+import type { FirstSends } from "./first-sends.ts";
 
 /** Milliseconds that a timer of Node's can wait; longer ones strike at once. */
 const LONGEST_TIMER = 0x7fff_ffff;
@@ -107,6 +108,7 @@ export class Client {
   /** Who waits for an answer to a ping, which the end of the connection leaves unanswered. */
   readonly #pinging = new Set<(error: TetherError) => void>();
   readonly #closing = new AbortController();
+  #firstSends: FirstSends | undefined;
   #connection: Connection;
   #settleClosed: (reason: TetherError | undefined) => void = () => undefined;
   /** The connection is being made again. */
@@ -313,12 +315,14 @@ export class Client {
   async #noteFirst(requests: readonly Request[], agentId: string, instance: string): Promise<void> {
     const folder = this.#return?.folder;
     // Loaded for calls with a key alone: most have none.
-    const records =
-      folder === undefined ? undefined : new (await import("./first-sends.ts")).FirstSends(folder);
+    if (folder !== undefined && this.#firstSends === undefined) {
+      const { FirstSends } = await import("./first-sends.ts");
+      this.#firstSends ??= new FirstSends(folder);
+    }
     for (const request of requests) {
       const { call } = request;
       const now = Date.now();
-      const known = records?.note(agentId, call.key as string, instance, now);
+      const known = this.#firstSends?.note(agentId, call.key as string, instance, now);
       const age = known === undefined || known.isFirst ? 0 : Math.max(1, now - known.at);
       request.first = { instance: known?.instance ?? instance, at: clock() - age };
       if (age > 0) request.sends++;

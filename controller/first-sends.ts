@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { KEYED_CALLS } from "../protocol/index.ts";
 
@@ -20,6 +20,8 @@ export interface FirstSend {
  */
 export class FirstSends {
   readonly #folder: string;
+  /** The window whose folder is there. */
+  #current: number | undefined;
 
   /** `folder`: the controller's own. */
   constructor(folder: string) {
@@ -40,19 +42,30 @@ export class FirstSends {
     const name = createHash("sha256").update(`${agentId} ${key}`).digest("base64url");
     const oldest = Math.floor((now - KEYED_CALLS.memory) / WINDOW);
     const current = Math.floor(now / WINDOW);
-    const folder = join(this.#folder, String(current));
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-    for (const window of readdirSync(this.#folder)) {
-      if (Number(window) < oldest) rmSync(join(this.#folder, window), { recursive: true, force: true });
-      const known = read(join(this.#folder, window, name));
+    if (current !== this.#current) this.#begin(current, oldest);
+    for (let window = current; window >= oldest; window--) {
+      const known = read(join(this.#folder, String(window), name));
       if (known !== undefined && now - known.at < KEYED_CALLS.memory) return { ...known, isFirst: false };
     }
-    writeFileSync(join(folder, name), JSON.stringify({ instance, at: now }), { mode: 0o600 });
+    writeFileSync(join(this.#folder, String(current), name), JSON.stringify({ instance, at: now }), {
+      mode: 0o600,
+    });
     return { instance, at: now, isFirst: true };
+  }
+
+  /** Makes the folder of a window, and removes those that are over. */
+  #begin(current: number, oldest: number): void {
+    mkdirSync(join(this.#folder, String(current)), { recursive: true, mode: 0o700 });
+    for (const window of readdirSync(this.#folder)) {
+      if (Number(window) < oldest) rmSync(join(this.#folder, window), { recursive: true, force: true });
+    }
+    this.#current = current;
   }
 }
 
 function read(path: string): FirstSend | undefined {
+  // Most are not there, and an exception costs more than a look.
+  if (!existsSync(path)) return undefined;
   try {
     const { instance, at } = JSON.parse(readFileSync(path, "utf8")) as Partial<
       Record<keyof FirstSend, unknown>
