@@ -87,7 +87,7 @@ export class Device {
     this.#log = log;
     this.#now = now;
     this.#keeper = new PortKeeper({
-      port: port ?? createPort(profile.port),
+      port: port ?? createPort(profile.port, (message) => this.#noteSimulation(message)),
       options: profile.port,
       name: `device ${profile.name}`,
       now,
@@ -276,6 +276,11 @@ export class Device {
     else if (this.#stopping) this.#log.info("device-state", `device ${this.name} has been stopped`, facts);
     else this.#log.warn("device-state", `device ${this.name} is ${state}: ${reason}`, facts);
     this.#conditionListeners.emit(condition);
+  }
+
+  #noteSimulation(message: string): void {
+    const facts = { device: this.name };
+    this.#log.warn("simulation", `the simulated ${this.name} ${message}`, facts);
   }
 
   #requireFree(): void {

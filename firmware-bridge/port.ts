@@ -5,7 +5,7 @@ import { choosePort, listPorts } from "./link/ports.ts";
 import type { PortSettings } from "./link/settings.ts";
 import { checkTty, openTty } from "./link/tty.ts";
 import type { PortChoice } from "./profile.ts";
-import { createSimulation, SIMULATIONS } from "./simulate/index.ts";
+import { createSimulation, type Note, openRecording, SIMULATIONS } from "./simulate/index.ts";
 
 /** Where a device hangs: found first, opened then, again and again. */
 export interface Port {
@@ -20,16 +20,17 @@ export interface Port {
 /**
  * The port that a profile means.
  *
+ * @param note gets what does not go as it does on a real port.
  * @throws TetherError `invalid` for an unknown simulation or a match without a condition.
  */
-export function createPort(choice: PortChoice): Port {
+export function createPort(choice: PortChoice, note: Note): Port {
   switch (choice.kind) {
     case "path":
       return pathPort(choice);
     case "match":
       return matchedPort(choice);
     case "simulate":
-      return simulatedPort(choice.what);
+      return choice.what.startsWith("/") ? recordedPort(choice.what, note) : simulatedPort(choice.what);
   }
 }
 
@@ -70,5 +71,13 @@ function simulatedPort(what: string): Port {
     interval: SERIAL.reopenInterval,
     locate: async () => `simulate:${what}`,
     open: async (_path, receiver, settings) => board.open(receiver, settings),
+  };
+}
+
+function recordedPort(path: string, note: Note): Port {
+  return {
+    interval: SERIAL.retryInterval,
+    locate: async () => `simulate:${path}`,
+    open: async (_path, receiver, settings) => (await openRecording(path, note)).open(receiver, settings),
   };
 }

@@ -470,6 +470,16 @@ export const GCODE = {
   resendPause: 500,
 } as const;
 
+/** Recordings that stand in for a device. */
+export const RECORDINGS = {
+  /** Bytes of the file. */
+  fileBytes: 64 * MiB,
+  /** Milliseconds that a device says nothing by itself, at most: what a timer can wait. */
+  longestPause: 0x7fff_ffff,
+  /** Lines of the log about what does not go as it was recorded. */
+  notes: 100,
+} as const;
+
 /** Watching devices. */
 export const WATCH = {
   /** Changes kept for a watcher that is too slow for them; beyond that it loses the oldest. */

@@ -28,6 +28,8 @@ export interface ConfiguredPaths {
   readonly procedures: ConfiguredPath;
   /** Passwords and keys. */
   readonly secrets: readonly ConfiguredPath[];
+  /** Files that have to be there, to be read. */
+  readonly recordings: readonly ConfiguredPath[];
 }
 
 /** A checked text. */
@@ -105,5 +107,10 @@ function pathsOf(
         ...("tls" in gateway ? secret(`gateways[${index}].tls.key`, gateway.tls?.key) : []),
       ]),
     ],
+    recordings: draft.devices.flatMap(({ serial }, index) =>
+      serial?.simulate?.startsWith("/")
+        ? configured(`devices[${index}].serial.simulate`, serial.simulate)
+        : [],
+    ),
   };
 }

@@ -61,12 +61,10 @@ function checkSerial(
     const same = JSON.stringify([vendorId, productId, serialNumber]);
     checkOnce(ports, same, `${path}.match`, "means the same port", reading);
   }
-  if (serial.simulate !== undefined && !known.simulations.includes(serial.simulate)) {
-    const allowed = known.simulations.join(" ");
-    reading.mistake(
-      `${path}.simulate`,
-      `is ${quoted(serial.simulate)}, not in this version, allowed: ${allowed}`,
-    );
+  const { simulate } = serial;
+  if (simulate !== undefined && !simulate.startsWith("/") && !known.simulations.includes(simulate)) {
+    const allowed = `${known.simulations.join(" ")}, or the absolute path of a recording`;
+    reading.mistake(`${path}.simulate`, `is ${quoted(simulate)}, not in this version, allowed: ${allowed}`);
   }
 }
 

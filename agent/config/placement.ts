@@ -1,5 +1,5 @@
 import type { Stats } from "node:fs";
-import { opendir, realpath, stat } from "node:fs/promises";
+import { access, constants, opendir, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve, sep } from "node:path";
 import { CONFIGURATION } from "../../protocol/index.ts";
 import type { ConfiguredPath, ConfiguredPaths } from "./check.ts";
@@ -13,7 +13,7 @@ const OTHERS_USE = 0o027;
 /**
  * Checks where the paths of a configuration lie and who may write there: nothing that files.root serves may
  * be a secret or code, no procedure may be writable and no password readable by others. What is not there is
- * no mistake here.
+ * no mistake here, but for a recording.
  *
  * @param configurationFile undefined where there is none.
  */
@@ -21,7 +21,7 @@ export async function checkPlacement(
   paths: ConfiguredPaths,
   own: { readonly configurationFile: string | undefined; readonly stateFolder: string },
 ): Promise<Mistake[]> {
-  const { root, procedures, secrets } = paths;
+  const { root, procedures, secrets, recordings } = paths;
   const mistakes: Mistake[] = [];
   const note = ({ line, column, key }: ConfiguredPath, says: string): void => {
     mistakes.push({ line, column, message: `${key} ${says}` });
@@ -51,10 +51,26 @@ export async function checkPlacement(
       );
     }
   }
+  for (const recording of recordings) await checkRecording(recording, note);
   return inOrder(mistakes);
 }
 
 type Note = (path: ConfiguredPath, says: string) => void;
+
+async function checkRecording(recording: ConfiguredPath, note: Note): Promise<void> {
+  const { path } = recording;
+  try {
+    if (!(await stat(path)).isFile()) {
+      note(recording, `is ${path}, no file, allowed: a recording`);
+      return;
+    }
+    await access(path, constants.R_OK);
+  } catch (thrown) {
+    const isAbsent = (thrown as NodeJS.ErrnoException).code === "ENOENT";
+    const why = isAbsent ? "which is not there" : `which cannot be read: ${(thrown as Error).message}`;
+    note(recording, `is ${path}, ${why}, allowed: a recording`);
+  }
+}
 
 async function checkState(
   root: ConfiguredPath,

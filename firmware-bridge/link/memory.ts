@@ -15,6 +15,8 @@ export interface MemoryState {
 export interface MemoryReceiver extends LinkReceiver {
   /** The other end was opened, or stands otherwise now. */
   changed?(other: MemoryState): void;
+  /** The other end was closed. */
+  left?(): void;
 }
 
 /** One end of a cable in memory. */
@@ -115,7 +117,9 @@ class MemoryLink implements Link {
   }
 
   async close(): Promise<void> {
-    if (this.#isOpen) this.#plug.current = undefined;
+    if (!this.#isOpen) return;
+    this.#plug.current = undefined;
+    this.#peer?.receiver.left?.();
   }
 
   /** Shows the other end how this one stands. */

@@ -211,3 +211,23 @@ test("the configuration file is the option's, else the standard one where it is"
   await writeFile(standard, "");
   assert.equal(await configurationFile(undefined, standard), standard);
 });
+
+test("a recording has to be there, and a file that can be read", async (t) => {
+  const folder = await folderFor(t);
+  const config = (path: string) => `devices:\n  - name: b\n    serial: { simulate: ${path} }\n`;
+  const absent = join(folder, "absent.jsonl");
+  assert.deepEqual(mistakesOf(await load(folder, config(absent))), [
+    `f:3:25: devices[0].serial.simulate is ${absent}, which is not there, allowed: a recording`,
+  ]);
+  assert.deepEqual(mistakesOf(await load(folder, config(folder))), [
+    `f:3:25: devices[0].serial.simulate is ${folder}, no file, allowed: a recording`,
+  ]);
+  await writeFile(absent, "");
+  const loaded = await load(folder, config(absent));
+  assert.ok(loaded.ok, mistakesOf(loaded).join());
+  assert.deepEqual(loaded.configuration.devices[0]?.port, {
+    kind: "simulate",
+    what: absent,
+    baudRate: 115_200,
+  });
+});

@@ -190,7 +190,9 @@ const MISTAKES: readonly (readonly [string, readonly string[]])[] = [
   ],
   [
     "devices:\n  - name: a\n    serial: { simulate: bech }\n",
-    ['3:25: devices[0].serial.simulate is "bech", not in this version, allowed: bench'],
+    [
+      '3:25: devices[0].serial.simulate is "bech", not in this version, allowed: bench, or the absolute path of a recording',
+    ],
   ],
   [
     "devices:\n  - { name: a, serial: { path: ttyUSB0 } }\n",
@@ -626,7 +628,9 @@ const MISTAKES: readonly (readonly [string, readonly string[]])[] = [
   ],
   [
     "devices: [{ name: a, serial: { simulate: run.txt } }]\n",
-    ['1:42: devices[0].serial.simulate is "run.txt", not in this version, allowed: bench'],
+    [
+      '1:42: devices[0].serial.simulate is "run.txt", not in this version, allowed: bench, or the absolute path of a recording',
+    ],
   ],
   [
     "listen: { port: 8000 }\ngateways: [{ kind: http, port: 8000, host: localhost }]\n",
