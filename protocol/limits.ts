@@ -334,6 +334,8 @@ export const TRANSFER = {
   proofs: 1_024,
   /** Bytes of a part's journal: notes for 60 GB, and what is beyond them is sent again. */
   journalBytes: 4 * MiB,
+  /** Characters of what tells one command's transfer from all others. */
+  transferId: 64,
   /** Parts of broken transfers that an agent keeps, and the milliseconds that each is kept. */
   leftovers: 64,
   leftoverAge: 86_400_000,

@@ -310,6 +310,7 @@ export class IncomingFile {
 
   /** Leaves the old file as it was, and of the new one what another transfer can go on with, if anything. */
   async leave(): Promise<void> {
+    this.#context.writers.ending(this.folder, this.name);
     while (this.#gatheredBytes > 0) {
       if (this.#writes >= TRANSFER.writes) await this.#change();
       this.#startWrite();

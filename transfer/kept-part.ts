@@ -31,10 +31,9 @@ export interface TakenPart {
   readonly isOfThisBoot: boolean;
 }
 
-/** The parts in the folders of one transfer; each folder is looked through once. */
+/** The parts that broken transfers have left. */
 export class KeptParts {
   readonly #writers: Writers;
-  readonly #folders = new Map<string, Promise<string[]>>();
 
   constructor(writers: Writers) {
     this.#writers = writers;
@@ -46,13 +45,7 @@ export class KeptParts {
    * @throws TetherError `busy` when another process is writing one, or what the system says
    */
   async find(folder: Folder, name: string): Promise<KeptPart | undefined> {
-    const key = folder.key();
-    let parts = this.#folders.get(key);
-    if (parts === undefined) {
-      parts = partsIn(folder);
-      this.#folders.set(key, parts);
-    }
-    for (const partial of await parts) {
+    for (const partial of await partsIn(folder)) {
       if (this.#writers.isLive(partial)) continue;
       const record = readPartJournal(folder, partial);
       if (record?.facts.name !== name) continue;

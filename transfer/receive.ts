@@ -307,13 +307,18 @@ export class Receiver {
       this.#ignoringFile = true;
       return;
     }
+    this.#begin(header, entry, true);
+  }
+
+  #begin(header: FileHeader, entry: number, mayAskAgain: boolean): void {
     // Of what is made from an old file nothing is kept.
-    if (header.size < TRANSFER.resumable || this.#basis !== undefined) this.#openFile(header, entry, true);
-    else this.#findPart(header, entry);
+    const isKept = header.size >= TRANSFER.resumable && this.#basis === undefined;
+    if (isKept) this.#findPart(header, entry, mayAskAgain);
+    else this.#openFile(header, entry, mayAskAgain);
   }
 
   /** Looks for what an earlier transfer has left of a large file, and opens it. */
-  #findPart(header: FileHeader, entry: number): void {
+  #findPart(header: FileHeader, entry: number, mayAskAgain: boolean): void {
     const { folder, path } = this.#where();
     const name = this.#ownName(header.name);
     let kept: KeptPart | undefined;
@@ -338,7 +343,7 @@ export class Receiver {
         removePart(folder, kept.partial);
         kept = undefined;
       }
-      this.#openFile(header, entry, true, kept);
+      this.#openFile(header, entry, mayAskAgain, kept);
     });
   }
 
@@ -373,8 +378,12 @@ export class Receiver {
         this.#ignoringFile = true;
         this.#fail(entry, error);
       };
-      if (error.code !== "quota" || !mayAskAgain) {
+      if ((error.code !== "quota" && error.code !== "busy") || !mayAskAgain) {
         refuse();
+        return;
+      }
+      if (error.code === "busy") {
+        this.#wait(writers.freed(folder, name), () => this.#begin(header, entry, false));
         return;
       }
       // Others may have made room; nobody is refused for what was counted long ago.

@@ -20,6 +20,8 @@ export type FilesRequest =
       readonly target: string;
       /** Whether several things are coming, for which the target must be a folder. */
       readonly several: boolean;
+      /** What tells the transfer of one command from all others: an earlier one of the same is over. */
+      readonly transfer: string;
     }
   | SyncRequest;
 
@@ -74,7 +76,7 @@ export function readFilesRequest(text: string): { readonly request: FilesRequest
   const key = typeof value.key === "string" ? Buffer.from(value.key, "base64") : Buffer.alloc(0);
   if (key.length !== DIGEST_KEY_BYTES)
     throw new TetherError("invalid", `a request with no key of ${DIGEST_KEY_BYTES} bytes`);
-  const { action, source, sources, target, recursive, totals, resumes, several } = value;
+  const { action, source, sources, target, recursive, totals, resumes, several, transfer } = value;
   if (action === "get" && isTexts(sources)) {
     if (sources.length === 0 || sources.length > TRANSFER.sources) {
       throw new TetherError("limit", `${sources.length} sources; allowed: 1 to ${TRANSFER.sources}`);
@@ -91,7 +93,8 @@ export function readFilesRequest(text: string): { readonly request: FilesRequest
     };
   }
   if (action === "put" && typeof target === "string") {
-    return { request: { action: "put", target, several: several === true }, key };
+    const id = typeof transfer === "string" && transfer.length <= TRANSFER.transferId ? transfer : "";
+    return { request: { action: "put", target, several: several === true, transfer: id }, key };
   }
   if (action === "sync" && (typeof source === "string") !== (typeof target === "string")) {
     const { delete: remove, dryRun, checksum, exclude } = value;

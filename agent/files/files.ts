@@ -4,6 +4,8 @@ import { FILES, TetherError, TRANSFER } from "../../protocol/index.ts";
 import {
   entryError,
   isPartial,
+  type Received,
+  type Receiver,
   type Source,
   systemCode,
   type Target,
@@ -49,6 +51,8 @@ export class Files {
   readonly #root: FileRoot;
   /** Transfers under way; each settles when all that it held is closed. */
   readonly #transfers = new Set<Promise<unknown>>();
+  /** Those under way that may come again. */
+  readonly #known = new Map<string, Receiver>();
 
   /** `quota` in bytes. */
   constructor(root: string, quota: number) {
@@ -245,6 +249,24 @@ export class Files {
       return await work;
     } finally {
       this.#transfers.delete(work);
+    }
+  }
+
+  /** Ends an earlier try of the same transfer, whose connection may be lost without the agent knowing yet. */
+  async endEarlier(transfer: string | undefined): Promise<void> {
+    if (transfer === undefined) return;
+    const reason = new TetherError("unreachable", "the controller has connected again");
+    await this.#known.get(transfer)?.abort(reason);
+  }
+
+  /** Waits for a receiver, which {@link endEarlier} can end meanwhile. */
+  async known(transfer: string | undefined, receiver: Receiver): Promise<Received> {
+    if (transfer === undefined) return receiver.done;
+    this.#known.set(transfer, receiver);
+    try {
+      return await receiver.done;
+    } finally {
+      if (this.#known.get(transfer) === receiver) this.#known.delete(transfer);
     }
   }
 

@@ -86,6 +86,7 @@ async function receive(
   { caller, files, log }: Writing,
 ): Promise<void> {
   let failures = 0;
+  const transfer = request.transfer === "" ? undefined : `${caller.label} ${request.transfer}`;
   try {
     // What comes before the target is open waits in the stream's own window.
     const early: Buffer[] = [];
@@ -100,6 +101,7 @@ async function receive(
         over = error;
       },
     };
+    await files.endEarlier(transfer);
     await files.room.prepare(0);
     if (over !== undefined) return;
     const receiver = new Receiver({
@@ -122,7 +124,7 @@ async function receive(
     stream.grant(TRANSFER.window - WIRE.initialWindow);
     for (const bytes of early) receiver.push(bytes);
     if (ended) receiver.end();
-    const received = await receiver.done;
+    const received = await files.known(transfer, receiver);
     log.info("files-written", `${caller.label} wrote ${received.files} files to ${request.target}`, {
       label: caller.label,
       address: caller.origin,

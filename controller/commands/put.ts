@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { TetherError } from "../../protocol/index.ts";
 import { Progress } from "../../transfer/index.ts";
 import { expectArguments } from "../arguments.ts";
@@ -36,7 +37,8 @@ export async function run(given: CommandContext): Promise<number> {
   const progress = new Progress();
   const hide = showProgress(stderr, progress);
   try {
-    const request = { sources, target: target.path, recursive, progress, signal };
+    const transfer = randomUUID();
+    const request = { sources, target: target.path, recursive, transfer, progress, signal };
     const attempts = { connect: () => connect(agent, { folder, signal }), progress, signal };
     const outcome = await withReconnect(attempts, (client) => putFiles(client, request));
     hide();
@@ -64,9 +66,10 @@ function putToSeveral(
         rate.note(progress.bytes, performance.now());
         return progress.name === "" ? "" : progressLine(progress, rate.perSecond, PROGRESS_WIDTH);
       });
+      const transfer = randomUUID();
       const attempts = { connect: () => connect(name, { folder, signal }), progress, signal };
       const outcome = await withReconnect(attempts, (client) =>
-        putFiles(client, { ...what, progress, signal }),
+        putFiles(client, { ...what, transfer, progress, signal }),
       );
       for (const note of outcome.notes) place.complain(note);
       if (!context.json && outcome.failures.length > 1) {

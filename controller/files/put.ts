@@ -11,17 +11,19 @@ export interface PutOptions {
   /** A path in the agent's files. */
   readonly target: string;
   readonly recursive: boolean;
+  /** The same for all attempts of one transfer, and for no other. */
+  readonly transfer?: string;
   readonly progress: Progress;
   readonly signal: AbortSignal;
 }
 
 /** Sends files, and trees with `recursive`. Throws when the transfer as a whole breaks; see the outcome for the rest. */
 export async function putFiles(client: Client, options: PutOptions): Promise<TransferOutcome> {
-  const { progress, recursive, signal, target } = options;
+  const { progress, recursive, signal, target, transfer: id = "" } = options;
   const start = performance.now();
   const failures: TetherError[] = [];
   const sources = options.sources.map(localSource);
-  const request = { action: "put", target, several: sources.length > 1 } as const;
+  const request = { action: "put", target, several: sources.length > 1, transfer: id } as const;
   let sender: Sender | undefined;
   const done = deferred<{ readonly files: number; readonly bytes: number }>();
   const transfer = openFileStream(client, request, signal, (stream, key) => {
