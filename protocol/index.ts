@@ -6,6 +6,7 @@ export * from "./errors.ts";
 export * from "./exact-json.ts";
 export * from "./frame.ts";
 export * from "./glob.ts";
+export * from "./http-request.ts";
 export * from "./identity.ts";
 export * from "./json.ts";
 export * from "./keys.ts";

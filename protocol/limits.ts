@@ -424,6 +424,8 @@ export const COM_PORT = {
   piece: 16 * KiB,
   /** Bytes of answers kept for a client that has asked for silence; beyond that it is disconnected. */
   heldAnswers: 16 * KiB,
+  /** Clients of an exposed port; all but one of them only hear that it is held. */
+  clients: 16,
   /** Milliseconds of the break that Telnet's own command stands for. */
   breakTime: 250,
 } as const;

@@ -1,4 +1,11 @@
-import { asTetherError, type JsonValue, parseJson, TetherError, writeJson } from "../../protocol/index.ts";
+import {
+  asTetherError,
+  isHttp,
+  type JsonValue,
+  parseJson,
+  TetherError,
+  writeJson,
+} from "../../protocol/index.ts";
 import type { GatewayCall } from "./gateway-calls.ts";
 
 /** What a text request means: which procedure, unless the request names it first, and what its arguments are. */
@@ -6,10 +13,6 @@ export interface RequestMeaning {
   readonly call: string | undefined;
   readonly arguments: "words" | "text" | "json";
 }
-
-/** Methods of HTTP with a target of HTTP behind them, and any method with its version behind it (RFC 9112 §3). */
-const HTTP =
-  /^(?:(?:GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH|PRI) +(?:\/|\*|https?:\/\/)|[!#$%&'*+.^`|~\w-]+ [^\r\n]* HTTP\/\d)/;
 
 /** The record type and version with which TLS begins (RFC 8446 §5.1); no text begins so. */
 const TLS = /^\x16\x03/;
@@ -34,11 +37,6 @@ export function readRequest(text: string, meaning: RequestMeaning): GatewayCall 
 /** True when a connection's first request is one of HTTP or TLS: a browser that somebody's page has sent here. */
 export function isOtherProtocol(request: string): boolean {
   return isHttp(request) || TLS.test(request);
-}
-
-/** True when what a connection begins with is a request of HTTP. */
-export function isHttp(text: string): boolean {
-  return HTTP.test(text);
 }
 
 /** An answer as text: a string as it is, anything else as JSON. Throws as `writeJson`. */

@@ -34,6 +34,7 @@ export const OPTIONS = {
   from: { value: "N", global: false, summary: "pass over so many bytes of output" },
   hex: { global: false, summary: "show the bytes as hexadecimal digits" },
   key: { value: "KEY", global: false, summary: "makes the call happen once, however often it is sent" },
+  listen: { value: "[HOST:]PORT", global: false, summary: "where to listen here; port 0 is any free one" },
   log: { value: "FILE", global: false, summary: "append what passes, both ways with times, to this file" },
   name: { value: "NAME", global: false, summary: "what to call the agent here" },
   passive: { global: false, summary: "connect to the server for data, instead of it to here" },
@@ -242,6 +243,12 @@ export const VERBS = {
     summary: "one line there, the answer back",
     options: ["baud"],
     load: () => import("./serial-send.ts"),
+  },
+  "serial expose": {
+    usage: "DEVICE|PATH [--listen 127.0.0.1:N] [--take]",
+    summary: "an RFC 2217 server here for a port there, until Ctrl-C",
+    options: ["listen", "take"],
+    load: () => import("./serial-expose.ts"),
   },
   shell: {
     usage: "",

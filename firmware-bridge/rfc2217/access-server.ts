@@ -166,8 +166,9 @@ export class AccessServer {
     const wasThere = this.#telnet.isOnThere(OPTION.comPort);
     const answer = this.#telnet.receive(unit);
     if (answer !== undefined) this.#answer(encodeNegotiation(answer.verb, answer.option));
-    // Clients that ask for a line wait until they have heard of the lines once.
-    if (!wasThere && this.#telnet.isOnThere(OPTION.comPort)) this.#run(() => this.lookAtLines());
+    if (wasThere || !this.#telnet.isOnThere(OPTION.comPort)) return;
+    // A program that has opened the port asks for its lines at once, and has to have heard of them.
+    this.#tasks.push({ kind: "command", run: () => this.lookAtLines() });
   }
 
   #command(bytes: Buffer): void {

@@ -1,2 +1,3 @@
-export { AccessServer, type AccessServerOptions } from "./access-server.ts";
+export { AccessServer } from "./access-server.ts";
+export { serveConnection } from "./connection.ts";
 export type { ComPortInputs, ComPortOutputs, ComPortSettings, PortControl } from "./port-control.ts";

@@ -1,108 +1,18 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import type { Link } from "../../firmware-bridge/link/link.ts";
-import { openTty } from "../../firmware-bridge/link/tty.ts";
-import type { Owner } from "../agent-process.ts";
+import { TtyBoard } from "../firmware-bridge/tty-board.ts";
 import { until } from "../firmware-bridge/until.ts";
 import { needs } from "../peers.ts";
-import { python } from "./python.ts";
+import { pyserialEchoesMegabyte, pyserialUses } from "./pyserial.ts";
 import { RawClient } from "./raw-client.ts";
 import { startSerialAgent } from "./serial-agent.ts";
-
-/** Whoever plays the board. */
-class Board {
-  received = Buffer.alloc(0);
-  readonly link: Link;
-
-  private constructor(link: Link) {
-    this.link = link;
-  }
-
-  static async open(owner: Owner, path: string, { echoes = false } = {}): Promise<Board> {
-    const pieces: Buffer[] = [];
-    let take = (bytes: Buffer): unknown => pieces.push(bytes);
-    const link = await openTty(
-      { path, baudRate: 115_200 },
-      { received: (bytes) => take(Buffer.from(bytes)), ended() {} },
-    );
-    owner.after(() => link.close());
-    const board = new Board(link);
-    let writing = Promise.resolve();
-    take = (bytes) => {
-      board.received = Buffer.concat([board.received, bytes]);
-      if (echoes) writing = writing.then(() => link.write(bytes));
-    };
-    return board;
-  }
-
-  async says(text: string): Promise<void> {
-    await this.link.write(Buffer.from(text, "latin1"));
-  }
-
-  async hears(text: string): Promise<void> {
-    await until(
-      () => this.received.toString("latin1").includes(text),
-      `${text} in ${this.received.toString()}`,
-    );
-  }
-}
-
-const OPEN = `
-import serial, sys, os, threading
-p = serial.serial_for_url("rfc2217://127.0.0.1:" + sys.argv[1], baudrate=115200, timeout=30)
-`;
 
 suite("gateway rfc2217", () => {
   test("pyserial opens, sets and uses a port without lines", async (t) => {
     if (!needs(t, "socat", "pyserial")) return;
     const { agent, rfc2217, terminal } = await startSerialAgent(t);
-    await Board.open(t, terminal.boardPath, { echoes: true });
-    const told = await python(
-      `${OPEN}
-print(p.cts, p.dsr, p.cd)
-p.dtr = False
-p.rts = False
-p.dtr = True
-p.rts = True
-p.break_condition = True
-p.break_condition = False
-p.send_break(0.01)
-for baud in (9600, 250000, 115200):
-    p.baudrate = baud
-for size in (7, 8):
-    p.bytesize = size
-for parity in "EON":
-    p.parity = parity
-for stop in (2, 1):
-    p.stopbits = stop
-p.rtscts = True
-p.rtscts = False
-p.xonxoff = True
-p.xonxoff = False
-try:
-    p.parity = "M"
-except ValueError as error:
-    print(error)
-p.parity = "N"
-try:
-    p.stopbits = 1.5
-except ValueError as error:
-    print(error)
-p.stopbits = 1
-p.write(b"hello")
-print(p.read(5))
-p.reset_input_buffer()
-p.reset_output_buffer()
-p.close()
-`,
-      rfc2217,
-    );
-    assert.deepEqual(told.trim().split("\n"), [
-      "True True True",
-      "remote rejected value for option 'parity'",
-      "remote rejected value for option 'stopsize'",
-      "b'hello'",
-    ]);
+    await TtyBoard.open(t, terminal.boardPath, { echoes: true });
+    await pyserialUses(rfc2217);
     const held = await agent.line("port-held");
     assert.match(String(held.message), /^127\.0\.0\.1:\d+ holds the port of bench \(rfc2217\)$/);
     await agent.line("port-released");
@@ -111,24 +21,14 @@ p.close()
   test("a megabyte full of 0xFF there and back", async (t) => {
     if (!needs(t, "socat", "pyserial")) return;
     const { rfc2217, terminal } = await startSerialAgent(t);
-    await Board.open(t, terminal.boardPath, { echoes: true });
-    const told = await python(
-      `${OPEN}
-data = b"".join(b"\\xff" * 700 + os.urandom(292) + bytes([255, 240, 255, 13, 0, 13, 10, 255]) * 4 for _ in range(1024))
-threading.Thread(target=lambda: [p.write(data[i:i+4096]) for i in range(0, len(data), 4096)]).start()
-back = p.read(len(data))
-print(len(data), back == data)
-p.close()
-`,
-      rfc2217,
-    );
-    assert.equal(told.trim(), "1048576 True");
+    await TtyBoard.open(t, terminal.boardPath, { echoes: true });
+    await pyserialEchoesMegabyte(rfc2217);
   });
 
   test("one client holds it, the next is told who; both gateways share one lease", async (t) => {
     if (!needs(t, "socat")) return;
     const { agent, rfc2217, serial, terminal } = await startSerialAgent(t);
-    const board = await Board.open(t, terminal.boardPath);
+    const board = await TtyBoard.open(t, terminal.boardPath);
     const first = await RawClient.open(t, rfc2217);
     first.send("from the first");
     await board.hears("from the first");
@@ -157,7 +57,7 @@ p.close()
   test("a port that is not there, or goes, is a connection that ends", async (t) => {
     if (!needs(t, "socat")) return;
     const { agent, rfc2217, terminal } = await startSerialAgent(t);
-    const board = await Board.open(t, terminal.boardPath);
+    const board = await TtyBoard.open(t, terminal.boardPath);
     const client = await RawClient.open(t, rfc2217);
     client.send("here");
     await board.hears("here");
@@ -167,7 +67,7 @@ p.close()
     const next = await RawClient.open(t, rfc2217);
     assert.match(await next.end(), /^error: device-missing: bench is missing: /);
     await terminal.plug();
-    const again = await Board.open(t, terminal.boardPath);
+    const again = await TtyBoard.open(t, terminal.boardPath);
     await agent.line(
       "device-state",
       ({ state, message }) =>
@@ -185,7 +85,7 @@ p.close()
     const { agent, rfc2217, terminal } = await startSerialAgent(t, {
       rfc2217: { limits: { connections: 2, idle: "1s" } },
     });
-    const board = await Board.open(t, terminal.boardPath);
+    const board = await TtyBoard.open(t, terminal.boardPath);
     const browser = await RawClient.open(t, rfc2217);
     browser.send("POST / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\nG0 X10\r\n");
     await browser.end();
@@ -206,7 +106,7 @@ suite("gateway serial", () => {
   test("bytes as they are, both ways, for many who read", async (t) => {
     if (!needs(t, "socat")) return;
     const { serial, terminal } = await startSerialAgent(t);
-    const board = await Board.open(t, terminal.boardPath);
+    const board = await TtyBoard.open(t, terminal.boardPath);
     const clients = await Promise.all([1, 2, 3].map(() => RawClient.open(t, serial)));
     const all = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte)).toString("latin1");
     clients[1]?.send(Buffer.from(all, "latin1"));
@@ -221,7 +121,7 @@ suite("gateway serial", () => {
   test("the first to write holds the port until it closes or is silent", async (t) => {
     if (!needs(t, "socat")) return;
     const { agent, serial, terminal } = await startSerialAgent(t, { serial: { lease: "1s" } });
-    const board = await Board.open(t, terminal.boardPath);
+    const board = await TtyBoard.open(t, terminal.boardPath);
     const first = await RawClient.open(t, serial);
     const second = await RawClient.open(t, serial);
     const reader = await RawClient.open(t, serial);
@@ -252,7 +152,7 @@ suite("gateway serial", () => {
   test("a client that does not read loses the oldest bytes, and slows nobody", async (t) => {
     if (!needs(t, "socat")) return;
     const { serial, terminal } = await startSerialAgent(t);
-    const board = await Board.open(t, terminal.boardPath);
+    const board = await TtyBoard.open(t, terminal.boardPath);
     const stopped = await RawClient.open(t, serial);
     stopped.socket.pause();
     const reader = await RawClient.open(t, serial);
@@ -277,7 +177,7 @@ suite("gateway serial", () => {
   test("a browser's request never reaches the device", async (t) => {
     if (!needs(t, "socat")) return;
     const { serial, terminal } = await startSerialAgent(t);
-    const board = await Board.open(t, terminal.boardPath);
+    const board = await TtyBoard.open(t, terminal.boardPath);
     const browser = await RawClient.open(t, serial);
     browser.send("GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
     assert.match(await browser.end(), /^error: invalid: /);

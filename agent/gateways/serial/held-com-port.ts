@@ -18,13 +18,11 @@ export interface ComPortEvents {
 /** A device's port, held by somebody, as RFC 2217 sees it. */
 export class HeldComPort implements PortControl {
   readonly #port: HeldPort;
-  readonly #traffic: Traffic;
   readonly #events: ComPortEvents;
-  #follower: Follower;
+  readonly #follower: Follower;
 
   constructor(port: HeldPort, traffic: Traffic, events: ComPortEvents) {
     this.#port = port;
-    this.#traffic = traffic;
     this.#events = events;
     this.#follower = traffic.follow(events.onMore);
   }
@@ -61,7 +59,7 @@ export class HeldComPort implements PortControl {
     } catch (thrown) {
       const error = asTetherError(thrown);
       // One that is held up by flow control is not set otherwise, but is still there.
-      if (error.code !== "device-failed" && error.code !== "timeout") throw error;
+      if (error.code !== "timeout") throw error;
       throw new TetherError("invalid", error.message, { cause: error });
     }
   }
@@ -75,10 +73,7 @@ export class HeldComPort implements PortControl {
   }
 
   async purge({ received, unsent }: { readonly received: boolean; readonly unsent: boolean }): Promise<void> {
-    if (received) {
-      this.#follower.stop();
-      this.#follower = this.#traffic.follow(this.#events.onMore);
-    }
+    if (received) this.#follower.skip();
     await this.#port.purge(received && unsent ? "both" : received ? "input" : "output");
   }
 }

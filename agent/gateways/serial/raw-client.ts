@@ -1,8 +1,8 @@
 import type { Socket } from "node:net";
 import type { Follower } from "../../../firmware-bridge/index.ts";
-import { asTetherError, COM_PORT, TetherError } from "../../../protocol/index.ts";
+import { asTetherError, COM_PORT, isHttp, TetherError } from "../../../protocol/index.ts";
 import type { Lease, PortUse } from "../../devices/index.ts";
-import { errorText, isHttp } from "../request-text.ts";
+import { errorText } from "../request-text.ts";
 import type { Arrival, PortClient, PortDoor } from "./client.ts";
 import { endWith } from "./last-words.ts";
 

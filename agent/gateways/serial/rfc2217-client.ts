@@ -1,8 +1,8 @@
 import type { Socket } from "node:net";
-import { AccessServer } from "../../../firmware-bridge/rfc2217/index.ts";
-import { asTetherError, SERIAL, TetherError, VERSION } from "../../../protocol/index.ts";
+import { type AccessServer, serveConnection } from "../../../firmware-bridge/rfc2217/index.ts";
+import { asTetherError, isHttp, SERIAL, TetherError, VERSION } from "../../../protocol/index.ts";
 import type { Lease, PortUse } from "../../devices/index.ts";
-import { errorText, isHttp } from "../request-text.ts";
+import { errorText } from "../request-text.ts";
 import type { Arrival, PortClient, PortDoor } from "./client.ts";
 import { HeldComPort } from "./held-com-port.ts";
 import { endWith } from "./last-words.ts";
@@ -16,7 +16,6 @@ export class Rfc2217Client implements PortClient {
   readonly #door: PortDoor;
   readonly #gone: Promise<void>;
   #server: AccessServer | undefined;
-  #hasSpoken = false;
 
   constructor(device: string, arrival: Arrival, door: PortDoor) {
     this.#arrival = arrival;
@@ -70,26 +69,20 @@ export class Rfc2217Client implements PortClient {
   }
 
   async #serve(use: PortUse, lease: Lease): Promise<void> {
-    const socket = this.#socket;
     const port = new HeldComPort(lease.port, use.traffic, {
       onMore: () => server.flush(),
       onLost: () => server.overrun(),
     });
-    const server = new AccessServer({
+    const server = serveConnection(this.#socket, {
       port,
       signature: `Tether ${VERSION}`,
-      send: (bytes) => {
+      onActive: () => {
         this.lastActive = performance.now();
-        return socket.write(bytes);
       },
-      onBacklog: (isFull) => (isFull ? socket.pause() : socket.resume()),
+      onFirst: (bytes) => this.#isWelcome(bytes),
       onFailed: (error) => this.#refuse(error),
     });
     this.#server = server;
-    server.start();
-    socket.on("data", (bytes: Buffer) => this.#take(bytes, server));
-    socket.on("drain", () => server.drained());
-    socket.resume();
     const hasLines = (await lease.port.inputLines().catch(() => undefined)) !== undefined;
     const look = () => server.lookAtLines().catch((thrown: unknown) => this.#refuse(asTetherError(thrown)));
     const looks = hasLines ? setInterval(look, SERIAL.linesInterval) : undefined;
@@ -99,15 +92,11 @@ export class Rfc2217Client implements PortClient {
     port.stop();
   }
 
-  #take(bytes: Buffer, server: AccessServer): void {
-    if (!this.#hasSpoken && isHttp(bytes.toString("latin1"))) {
-      this.#door.refuse(new TetherError("invalid", "a client that speaks HTTP"), this.#arrival.origin);
-      this.#socket.destroy();
-      return;
-    }
-    this.#hasSpoken = true;
-    this.lastActive = performance.now();
-    server.receive(bytes);
+  #isWelcome(bytes: Buffer): boolean {
+    if (!isHttp(bytes.toString("latin1"))) return true;
+    this.#door.refuse(new TetherError("invalid", "a client that speaks HTTP"), this.#arrival.origin);
+    this.#socket.destroy();
+    return false;
   }
 
   #refuse(error: TetherError): void {

@@ -1,0 +1,45 @@
+import type { Duplex } from "node:stream";
+import type { TetherError } from "../../protocol/errors.ts";
+import { AccessServer } from "./access-server.ts";
+import type { PortControl } from "./port-control.ts";
+
+/** What serves one client's connection. */
+export interface ServedConnection {
+  readonly port: PortControl;
+  readonly signature: string;
+  /** Bytes have gone, or come. */
+  readonly onActive?: () => void;
+  /** Looks at what the client says first; false where nothing is to be served. */
+  readonly onFirst: (bytes: Buffer) => boolean;
+  /** The port has failed, or the client has gone too far: nothing more is served. */
+  readonly onFailed: (error: TetherError) => void;
+}
+
+/** Runs an access server over a connected byte stream, which stays its owner's to end. */
+export function serveConnection(connection: Duplex, options: ServedConnection): AccessServer {
+  const { port, signature, onFirst, onFailed } = options;
+  let isNew = true;
+  const server = new AccessServer({
+    port,
+    signature,
+    send: (bytes) => {
+      options.onActive?.();
+      return connection.write(bytes);
+    },
+    onBacklog: (isFull) => (isFull ? connection.pause() : connection.resume()),
+    onFailed,
+  });
+  server.start();
+  connection.on("data", (bytes: Buffer) => {
+    if (isNew && !onFirst(bytes)) {
+      server.stop();
+      return;
+    }
+    isNew = false;
+    options.onActive?.();
+    server.receive(bytes);
+  });
+  connection.on("drain", () => server.drained());
+  connection.resume();
+  return server;
+}

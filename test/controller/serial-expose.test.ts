@@ -1,0 +1,109 @@
+import assert from "node:assert/strict";
+import { suite, test } from "node:test";
+import { startAgent } from "../agent-process.ts";
+import { TtyBoard } from "../firmware-bridge/tty-board.ts";
+import { freePort } from "../free-port.ts";
+import { pyserialEchoesMegabyte, pyserialUses } from "../gateways/pyserial.ts";
+import { RawClient } from "../gateways/raw-client.ts";
+import { startSerialAgent } from "../gateways/serial-agent.ts";
+import { needs } from "../peers.ts";
+import { RunningTether, until } from "../programs/program-agent.ts";
+
+/** `tether serial expose` running; gives its port. */
+async function expose(
+  ...args: ConstructorParameters<typeof RunningTether>
+): Promise<[RunningTether, number]> {
+  const running = new RunningTether(...args);
+  const [line = ""] = await running.said(/^.*\n/);
+  return [running, (JSON.parse(line) as { port: number }).port];
+}
+
+suite("tether serial expose", () => {
+  test("pyserial uses the port as if it hung here", async (t) => {
+    if (!needs(t, "socat", "pyserial")) return;
+    const { agent, terminal } = await startSerialAgent(t);
+    await TtyBoard.open(t, terminal.boardPath, { echoes: true });
+    const home = await agent.pair();
+    const [exposed, port] = await expose(t, home, ["serial", "expose", "bench", "--json"]);
+    assert.deepEqual(JSON.parse(exposed.stdout), {
+      url: `rfc2217://127.0.0.1:${port}`,
+      address: "127.0.0.1",
+      port,
+      agent: "test-agent",
+      device: "bench",
+    });
+    await pyserialUses(port);
+    await pyserialEchoesMegabyte(port);
+    await agent.line("port-held", ({ kind }) => kind === "expose");
+    exposed.child.kill("SIGINT");
+    assert.equal(await exposed.ended(), 0);
+    assert.equal(exposed.stderr, "");
+  });
+
+  test("one client has the port, and none who speaks HTTP", async (t) => {
+    if (!needs(t, "socat")) return;
+    const { agent, terminal, rfc2217 } = await startSerialAgent(t);
+    const board = await TtyBoard.open(t, terminal.boardPath);
+    const home = await agent.pair();
+    const [exposed, port] = await expose(t, home, ["serial", "expose", "bench", "--json"]);
+    const browser = await RawClient.open(t, port);
+    browser.send("GET / HTTP/1.1\r\n\r\n");
+    await browser.end();
+    const first = await RawClient.open(t, port);
+    first.send("\xff\xff from the first");
+    await board.hears("from the first");
+    for (const where of [port, rfc2217]) {
+      const second = await RawClient.open(t, where);
+      assert.match(await second.end(), /^error: busy: held by \S+ \(expose\) since \d{4}-\S+Z/);
+    }
+    const closed = new Promise((resolve) => first.socket.once("close", resolve));
+    first.socket.end();
+    await closed;
+    await agent.line(
+      "port-released",
+      () => agent.log.filter(({ event }) => event === "port-released").length > 1,
+    );
+    const third = await RawClient.open(t, port);
+    third.send("from the third");
+    await board.hears("from the third");
+    await board.says("and back");
+    await third.take(15);
+    assert.equal(await third.take(8), "and back");
+    await terminal.pull();
+    await third.end();
+    await exposedSays(exposed, /refused a client that speaks HTTP[\s\S]*missing/);
+  });
+
+  test("it goes on when the agent is back", async (t) => {
+    if (!needs(t, "socat")) return;
+    const { agent, terminal } = await startSerialAgent(t, { port: await freePort() });
+    const board = await TtyBoard.open(t, terminal.boardPath);
+    const home = await agent.pair();
+    const [exposed, port] = await expose(t, home, ["serial", "expose", "bench", "--json"]);
+    const first = await RawClient.open(t, port);
+    first.send("before");
+    await board.hears("before");
+    await agent.stop("SIGKILL");
+    await first.end();
+    await exposedSays(exposed, /./);
+    const waiting = await RawClient.open(t, port);
+    waiting.send("after");
+    await startAgent(t, { folder: agent.folder });
+    await board.hears("after");
+  });
+
+  test("a name that there is not, or a place that is none, is told at once", async (t) => {
+    if (!needs(t, "socat")) return;
+    const { agent } = await startSerialAgent(t);
+    const home = await agent.pair();
+    const unknown = await agent.tether(["serial", "expose", "nothing"], { home });
+    assert.deepEqual([unknown.code, unknown.stdout], [1, ""]);
+    assert.match(unknown.stderr, /there is no device "nothing".*there are: bench/s);
+    const place = await agent.tether(["serial", "expose", "bench", "--listen", "a:b"], { home });
+    assert.equal(place.code, 2);
+  });
+});
+
+async function exposedSays(exposed: RunningTether, pattern: RegExp): Promise<void> {
+  await until(() => pattern.test(exposed.stderr), `${pattern} in ${exposed.stderr}`);
+}
