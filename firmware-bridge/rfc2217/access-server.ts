@@ -166,12 +166,17 @@ export class AccessServer {
     const wasThere = this.#telnet.isOnThere(OPTION.comPort);
     const answer = this.#telnet.receive(unit);
     if (answer !== undefined) this.#answer(encodeNegotiation(answer.verb, answer.option));
-    if (wasThere || !this.#telnet.isOnThere(OPTION.comPort)) return;
-    // A program that has opened the port asks for its lines at once, and has to have heard of them.
+    if (!wasThere && this.#telnet.isOnThere(OPTION.comPort)) this.#beginToNotify();
+  }
+
+  /** A program that has opened the port asks for its lines at once, and has to have heard of them. */
+  #beginToNotify(): void {
     this.#tasks.push({ kind: "command", run: () => this.lookAtLines() });
   }
 
   #command(bytes: Buffer): void {
+    // pyserial says nothing more where it was asked before it had come to offer the option.
+    if (this.#telnet.agree(OPTION.comPort)) this.#beginToNotify();
     const [command] = bytes;
     if (command === undefined) {
       this.#noise("a command without a number");

@@ -50,6 +50,13 @@ export class TelnetOptions {
     return this.#there.get(option) === "on";
   }
 
+  /** The other side does what it was asked for, without having said so; false where that is no news. */
+  agree(option: number): boolean {
+    if (this.#there.get(option) !== "asked") return false;
+    this.#there.set(option, "on");
+    return true;
+  }
+
   /** False where the other side does not want 8-bit data as it is. Silence is no refusal. */
   get isBinaryHere(): boolean {
     return !this.#isPlain;

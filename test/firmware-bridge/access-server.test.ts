@@ -59,6 +59,13 @@ class Bench {
     assert.equal(this.take(), GREETING);
   }
 
+  /** One whose client has offered the option, and has been told of the lines. */
+  static async agreed(): Promise<Bench> {
+    const bench = new Bench();
+    assert.equal(await bench.say("fffb2c"), sb("6bb0"));
+    return bench;
+  }
+
   /** Says something and gives what is said then. */
   async say(hex: string): Promise<string> {
     this.server.receive(Buffer.from(hex, "hex"));
@@ -85,7 +92,7 @@ const sb = (hex: string) => `fffa2c${hex}fff0`;
 
 suite("access server", () => {
   test("every command is answered with the value in force", async () => {
-    const bench = new Bench();
+    const bench = await Bench.agreed();
     const cases: readonly (readonly [command: string, answer: string])[] = [
       ["0100000000", "6500002580"],
       ["010001c200", "650001c200"],
@@ -154,7 +161,7 @@ suite("access server", () => {
   });
 
   test("one setting that cannot be had leaves those beside it", async () => {
-    const bench = new Bench();
+    const bench = await Bench.agreed();
     const answers = await bench.say(sb("01ffffffffffffffff") + sb("0207") + sb("0305"));
     assert.equal(answers, sb("6500002580") + sb("6607") + sb("6705"));
   });
@@ -195,14 +202,16 @@ suite("access server", () => {
     await bench.server.lookAtLines();
     assert.equal(bench.take(), "");
     assert.equal(await bench.say(sb("07")), sb("6b00"));
+    // A client that never offers the option, and uses it, is told as well.
     const without = new Bench({ hasLines: false });
-    assert.equal(await without.say("fffb2c"), sb("6bb0"));
+    assert.equal(await without.say(sb("0200")), sb("6bb0") + sb("6608"));
+    assert.equal(await without.say("fffb2c"), "");
     assert.equal(await without.say(sb("0509")), sb("6909"));
     assert.equal(await without.say(sb("0507")), sb("6909"));
   });
 
   test("a client that asks for silence gets it, and afterwards what it has missed", async () => {
-    const bench = new Bench();
+    const bench = await Bench.agreed();
     await bench.say(sb("08"));
     await bench.board.write(Buffer.from("hello"));
     assert.equal(await bench.say(sb("0100000000")), "");
@@ -273,7 +282,7 @@ suite("access server", () => {
   });
 
   test("Telnet's break is one that ends", async () => {
-    const bench = new Bench();
+    const bench = await Bench.agreed();
     const answer = await untilSaid(bench, await bench.say(`fff3${sb("0504")}41`), sb("6906"));
     assert.equal(answer, sb("6906"));
     assert.deepEqual(bench.port.asked, ['lines {"break":true}', 'lines {"break":false}', "write 1"]);
