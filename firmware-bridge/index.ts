@@ -1,6 +1,7 @@
 export { Device, type PortHold, type Reading } from "./device.ts";
 export type { CommandFiles, CommandSurroundings, SourceFile } from "./drivers/driver.ts";
 export { DRIVERS } from "./drivers/index.ts";
+export { MICROPYTHON_DEFAULTS, type MicroPythonSettings } from "./drivers/micropython/settings.ts";
 export {
   MODBUS_DEFAULTS,
   type ModbusSettings,

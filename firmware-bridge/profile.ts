@@ -4,6 +4,7 @@
  */
 
 import { SERIAL } from "../protocol/limits.ts";
+import type { MicroPythonSettings } from "./drivers/micropython/settings.ts";
 import type { ModbusSettings } from "./drivers/modbus/settings.ts";
 import { type PortSettings, SERIAL_DEFAULTS } from "./link/settings.ts";
 
@@ -162,4 +163,6 @@ export interface DeviceProfile {
   readonly readings: { readonly [name: string]: ReadingProfile };
   /** Of driver `modbus`; absent: its defaults. */
   readonly modbus?: ModbusSettings;
+  /** Of driver `micropython`; absent: its defaults. */
+  readonly micropython?: MicroPythonSettings;
 }

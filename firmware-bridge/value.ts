@@ -8,8 +8,8 @@ export type DeviceValue = null | boolean | number | bigint | string;
 /** Values by the name of the group they were in. */
 export type DeviceRecord = { [name: string]: DeviceValue };
 
-/** What a command gives: a value or a record, or an array of either where its answer has several lines. */
-export type DeviceResult = DeviceValue | DeviceRecord | (DeviceValue | DeviceRecord)[];
+/** What a command gives: a value, or records and arrays of values. */
+export type DeviceResult = DeviceValue | DeviceResult[] | { [name: string]: DeviceResult };
 
 /** A JSON Schema (draft 2020-12) as plain data. */
 export type JsonSchema = {

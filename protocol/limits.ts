@@ -484,6 +484,26 @@ export const RECORDINGS = {
   notes: 100,
 } as const;
 
+/** Boards with MicroPython. Milliseconds and bytes. */
+export const MICROPYTHON = {
+  /** For the board's REPL to answer a control character. */
+  answer: 2_000,
+  /** Tries to enter the raw REPL: a program on the board may take the first interrupt for itself. */
+  entries: 2,
+  /** For what is put in order on the board after its caller has gone. */
+  farewell: 1_000,
+  /** That one step of a command may take without a byte unless the configuration says otherwise. */
+  silence: 10_000,
+  /** Plain raw mode has no flow control: bytes sent at once, and the pause after them. */
+  piece: 256,
+  pause: 10,
+  /** Of one file; it is held in memory on its way. */
+  fileBytes: 8 * MiB,
+  /** Of a file in one piece of code, and in one line that is printed: a small board has few KiB free. */
+  fileWrite: 768,
+  fileRead: 512,
+} as const;
+
 /** Watching devices. */
 export const WATCH = {
   /** Changes kept for a watcher that is too slow for them; beyond that it loses the oldest. */

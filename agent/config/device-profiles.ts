@@ -19,7 +19,7 @@ type SerialDraft = NonNullable<DeviceDraft["serial"]>;
 
 /** The devices as the firmware bridge takes them; one that is incomplete is left out. */
 export function toDevices(drafts: Draft["devices"]): DeviceProfile[] {
-  return drafts.flatMap(({ name, serial, driver, line, gcode, commands, readings, modbus }) => {
+  return drafts.flatMap(({ name, serial, driver, line, gcode, commands, readings, modbus, micropython }) => {
     const port = serial === undefined ? undefined : toPort(serial);
     if (name === undefined || port === undefined) return [];
     return [
@@ -32,6 +32,7 @@ export function toDevices(drafts: Draft["devices"]): DeviceProfile[] {
         commands: mapped(commands, toCommand),
         readings: mapped(readings, toReading),
         ...(driver === "modbus" && { modbus: toModbus(modbus) }),
+        ...(driver === "micropython" && { micropython }),
       },
     ];
   });

@@ -73,6 +73,7 @@ const DRIVER_KEYS: { readonly [driver: string]: readonly string[] } = {
   line: ["line", "commands", "readings"],
   modbus: ["modbus"],
   gcode: ["gcode"],
+  micropython: ["micropython", "readings"],
 };
 
 function checkDriver(device: DeviceDraft, path: string, reading: Reading, known: Known): void {

@@ -1,4 +1,9 @@
-import { LINE_DEFAULTS, PORT_POLICY, SERIAL_DEFAULTS } from "../../firmware-bridge/index.ts";
+import {
+  LINE_DEFAULTS,
+  MICROPYTHON_DEFAULTS,
+  PORT_POLICY,
+  SERIAL_DEFAULTS,
+} from "../../firmware-bridge/index.ts";
 import { CONFIGURATION, SERIAL } from "../../protocol/index.ts";
 import { GCODE } from "./gcode-table.ts";
 import { MODBUS_SECTION } from "./modbus-table.ts";
@@ -125,4 +130,5 @@ export const DEVICE = {
   commands: mapKey(map(MEMBER_NAME, group(COMMAND), CONFIGURATION.members)),
   readings: mapKey(map(MEMBER_NAME, group(READING), CONFIGURATION.members)),
   modbus: MODBUS_SECTION,
+  micropython: section({ timeout: durationKey(...ANSWER_TIME, MICROPYTHON_DEFAULTS.timeout) }),
 };

@@ -3,11 +3,13 @@ import type { DeviceProfile } from "../profile.ts";
 import type { Driver, DriverFactory, ReadingSink } from "./driver.ts";
 import { createGcodeDriver } from "./gcode/index.ts";
 import { createLineDriver } from "./line.ts";
+import { createMicroPythonDriver } from "./micropython/micropython.ts";
 import { createModbusDriver } from "./modbus/index.ts";
 import { createRawDriver } from "./raw.ts";
 
 const FACTORIES: ReadonlyMap<string, DriverFactory> = new Map([
   ["line", createLineDriver],
+  ["micropython", createMicroPythonDriver],
   ["modbus", createModbusDriver],
   ["gcode", createGcodeDriver],
   ["raw", createRawDriver],

@@ -113,7 +113,7 @@ function polledValue(result: DeviceResult, { name, field, type }: PolledReading)
   return type === undefined ? value : readValue(String(value), type, name);
 }
 
-function recordField(result: DeviceResult, field: string): DeviceValue | undefined {
+function recordField(result: DeviceResult, field: string): DeviceResult | undefined {
   if (typeof result !== "object" || result === null || Array.isArray(result)) return undefined;
   return result[field];
 }

@@ -36,6 +36,14 @@ export class PseudoTerminal {
     await until(() => exists(this.path), "socat's second end");
   }
 
+  /** Has a program at the far end, on its stdin and stdout, until it is pulled. */
+  async plugProgram(...command: readonly string[]): Promise<void> {
+    const words = command.map((word) => word.replace(/[\\ :,!]/g, "\\$&")).join("\\ ");
+    const host = `pty,raw,echo=0,link=${this.path}`;
+    this.#child = spawn("socat", [host, `EXEC:${words},pipes`], { stdio: "ignore" });
+    await until(() => exists(this.path), "socat's end");
+  }
+
   /** Has a bench board at the far end, until it is pulled. */
   async plugBench(): Promise<void> {
     await this.plug();
