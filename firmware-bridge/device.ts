@@ -216,13 +216,14 @@ export class Device {
 
   /** Begins to keep the port open; resolves after the first try, however it went. Aborting stops it. */
   async start(signal?: AbortSignal): Promise<void> {
+    this.#stopping = false;
     await this.#keeper.start(signal);
   }
 
   /** Closes the port and tells everyone who waits; the device may be started again. */
   async stop(): Promise<void> {
     this.#stopping = true;
-    if (this.#attached) await this.#driver.leave?.().catch(() => undefined);
+    if (this.#attached && this.#driver.leave) await this.#driver.leave().catch(() => undefined);
     await this.#keeper.stop();
   }
 

@@ -8,6 +8,7 @@ import { startAgent, succeeded } from "../agent-process.ts";
 import { PseudoTerminal } from "../firmware-bridge/pseudo-terminal.ts";
 import { until } from "../firmware-bridge/until.ts";
 import { missing } from "../peers.ts";
+import { ControllerProcess } from "./controller-process.ts";
 import { FakeUdev } from "./fake-udev.ts";
 
 const IDS = { vendorId: "2341", productId: "0043", serialNumber: "75230" };
@@ -33,7 +34,9 @@ test("hot-plug: 50 times unplugged and back under another name, found by match a
       ],
     },
   });
-  await agent.pair();
+  const home = await agent.pair();
+  const monitor = new ControllerProcess(t, home, ["serial", "monitor", "matched"]);
+  await monitor.until(({ stderr }) => stderr.includes("matched is missing"), "the monitor");
   const descriptors = () => readdirSync(`/proc/${agent.pid}/fd`).length;
   const reached = (state: string, from: number) =>
     Promise.all(
@@ -57,6 +60,8 @@ test("hot-plug: 50 times unplugged and back under another name, found by match a
       for (const name of names) {
         assert.equal(succeeded(await agent.tether(["call", `devices.${name}.ping`])).stdout, "PONG\n");
       }
+      const pongs = "PONG\n".repeat(cycle / 10 + 1);
+      await monitor.until(({ stdout }) => stdout === pongs, "the monitor to go on");
     }
     const to = agent.log.length;
     udev.plug([]);

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { readdir, readlink, symlink, unlink } from "node:fs/promises";
 import { type TestContext, test } from "node:test";
 import { checkTty, openTty } from "../../firmware-bridge/link/tty.ts";
+import { TetherError } from "../../protocol/errors.ts";
 import { missing, PYTHON } from "../peers.ts";
 import { converse, converseConcurrently } from "./bench-conversation.ts";
 import { benchProfile } from "./bench-profile.ts";
@@ -12,6 +13,7 @@ import { PseudoTerminal } from "./pseudo-terminal.ts";
 import { until } from "./until.ts";
 
 const skip = missing("socat");
+const CYCLES = 200;
 
 async function createTerminal(t: TestContext): Promise<PseudoTerminal> {
   const terminal = await PseudoTerminal.create();
@@ -64,32 +66,71 @@ test("tty: unplugged in the middle of a command, and back", { skip }, async (t) 
   assert.equal(await call(device, "ping"), "PONG");
 });
 
-test("tty: 20 times unplugged and back leaves no descriptor and no listener behind", { skip }, async (t) => {
-  const terminal = await createTerminal(t);
-  const device = createDevice(t, profileAt(terminal.path), {
+test("tty: 200 times unplugged and back under another name, in use in every way, leaves nothing behind", {
+  skip,
+}, async (t) => {
+  const terminals = [await createTerminal(t), await createTerminal(t)] as const;
+  let plugged = terminals[0];
+  const device = createDevice(t, profileAt(plugged.path), {
     interval: 10,
     async locate() {
-      await checkTty(terminal.path);
-      return terminal.path;
+      await checkTty(plugged.path);
+      return plugged.path;
     },
-    open: (path, receiver) => openTty({ path, baudRate: 115_200 }, receiver),
+    open: (path, receiver, settings) => openTty({ path, ...settings }, receiver),
   });
   const warnings: Error[] = [];
   const warn = (warning: Error) => warnings.push(warning);
   process.on("warning", warn);
   t.after(() => process.off("warning", warn));
+  let heard = "";
+  const follower = device.traffic.follow(() => {
+    const piece = follower.take(65_536);
+    assert.equal(piece?.lost, 0);
+    heard += piece?.bytes;
+  });
   await device.start();
   let first = 0;
-  for (let cycle = 0; cycle <= 20; cycle += 1) {
-    await terminal.plugBench();
+  const told: number[] = [];
+  const back: number[] = [];
+  for (let cycle = 0; cycle <= CYCLES; cycle += 1) {
+    plugged = terminals[cycle % 2 === 0 ? 0 : 1];
+    await plugged.plugBench();
+    const since = performance.now();
     await reached(device, "ready");
+    back.push(performance.now() - since);
+    assert.equal(device.path, plugged.path);
     assert.equal(await call(device, "ping"), "PONG");
     const waiting = assert.rejects(call(device, "led", { state: 9 }), { code: "device-missing" });
-    await terminal.pull();
-    await waiting;
+    await until(() => heard.endsWith("ERR range\n"), "an answer that is none");
+    const { port, release } = await device.hold({
+      mode: cycle % 3 === 0 ? "exclusive" : "write",
+      refusal: () => new TetherError("busy", "held"),
+    });
+    const isTold = cycle % 3 === 0 ? waiting.catch(() => {}) : waiting;
+    await port.configure({ baudRate: 9600 });
+    // In the middle of a stream.
+    const flood = Buffer.alloc(4_096, "x");
+    let isFlooding = true;
+    const flooding = (async () => {
+      while (isFlooding) await port.write(flood);
+    })().catch((error: { code?: string }) => assert.equal(error.code, "device-missing"));
+    await plugged.pull();
+    const pulled = performance.now();
+    await Promise.all([isTold, flooding]);
+    isFlooding = false;
+    told.push(performance.now() - pulled);
     await reached(device, "missing");
-    if (cycle === 0) first = await descriptors();
+    await release();
+    if (cycle === 1) first = await descriptors();
   }
+  follower.stop();
+  t.diagnostic(
+    `told ${Math.max(...told).toFixed(1)} ms after, ready ${Math.max(...back).toFixed(0)} ms after, at most`,
+  );
+  assert.ok(Math.max(...told) < 1_000 && Math.max(...back) < 2_000);
+  assert.equal(heard.split("PONG\n").length - 1, CYCLES + 1, "the one who followed heard every answer");
+  assert.equal(device.statistics.reconnects, CYCLES);
   await until(async () => (await descriptors()) <= first, "the descriptors to be closed");
   assert.deepEqual(warnings, []);
 });
