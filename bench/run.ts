@@ -16,6 +16,7 @@ import { benchFootprint } from "./footprint.ts";
 import { benchFtp } from "./ftp.ts";
 import { benchGateways } from "./gateways.ts";
 import { asMarkdown, asText, machineFacts, type Part } from "./report.ts";
+import { benchSerial } from "./serial.ts";
 import { benchStartup } from "./startup.ts";
 import { benchSync } from "./sync.ts";
 
@@ -29,6 +30,7 @@ const SUBJECTS: { readonly [name: string]: () => Promise<Findings> } = {
   footprint: benchFootprint,
   gateways: benchGateways,
   ftp: benchFtp,
+  serial: benchSerial,
   discovery: benchDiscovery,
   compute: benchCompute,
   "fan-out": benchFanOut,
