@@ -1,5 +1,6 @@
 export { Device, type PortHold, type Reading } from "./device.ts";
 export type { CommandFiles, CommandSurroundings, SourceFile } from "./drivers/driver.ts";
+export { FRAMES_DEFAULTS } from "./drivers/frames/settings.ts";
 export { DRIVERS } from "./drivers/index.ts";
 export { MICROPYTHON_DEFAULTS, type MicroPythonSettings } from "./drivers/micropython/settings.ts";
 export {

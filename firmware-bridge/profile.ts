@@ -4,6 +4,7 @@
  */
 
 import { SERIAL } from "../protocol/limits.ts";
+import type { FramesSettings } from "./drivers/frames/settings.ts";
 import type { MicroPythonSettings } from "./drivers/micropython/settings.ts";
 import type { ModbusSettings } from "./drivers/modbus/settings.ts";
 import { type PortSettings, SERIAL_DEFAULTS } from "./link/settings.ts";
@@ -165,4 +166,6 @@ export interface DeviceProfile {
   readonly modbus?: ModbusSettings;
   /** Of driver `micropython`; absent: its defaults. */
   readonly micropython?: MicroPythonSettings;
+  /** Of driver `frames`; absent: its defaults. */
+  readonly frames?: FramesSettings;
 }

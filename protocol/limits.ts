@@ -504,6 +504,25 @@ export const MICROPYTHON = {
   fileRead: 512,
 } as const;
 
+/** Boards that describe themselves in frames. */
+export const FRAMES = {
+  /** Bytes of a message, so that COBS needs one byte for a frame; and the fewest that a board has to take. */
+  largestPayload: 252,
+  smallestPayload: 16,
+  /** Bytes of a description, and what it may have. */
+  description: 8 * KiB,
+  commands: 64,
+  values: 64,
+  parameters: 16,
+  /** Characters of a summary, a unit, a log text. */
+  proseLength: 200,
+  /** Milliseconds for the answer to the question who is there. */
+  helloTime: 500,
+  /** Milliseconds between two questions who is there, while nobody answers: the first, and the longest. */
+  firstPause: 100,
+  longestPause: 2_000,
+} as const;
+
 /** Watching devices. */
 export const WATCH = {
   /** Changes kept for a watcher that is too slow for them; beyond that it loses the oldest. */

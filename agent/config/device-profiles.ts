@@ -19,23 +19,26 @@ type SerialDraft = NonNullable<DeviceDraft["serial"]>;
 
 /** The devices as the firmware bridge takes them; one that is incomplete is left out. */
 export function toDevices(drafts: Draft["devices"]): DeviceProfile[] {
-  return drafts.flatMap(({ name, serial, driver, line, gcode, commands, readings, modbus, micropython }) => {
-    const port = serial === undefined ? undefined : toPort(serial);
-    if (name === undefined || port === undefined) return [];
-    return [
-      {
-        name,
-        port,
-        driver,
-        line,
-        ...(driver === "gcode" && { gcode: toGcode(gcode) }),
-        commands: mapped(commands, toCommand),
-        readings: mapped(readings, toReading),
-        ...(driver === "modbus" && { modbus: toModbus(modbus) }),
-        ...(driver === "micropython" && { micropython }),
-      },
-    ];
-  });
+  return drafts.flatMap(
+    ({ name, serial, driver, line, gcode, commands, readings, modbus, micropython, frames }) => {
+      const port = serial === undefined ? undefined : toPort(serial);
+      if (name === undefined || port === undefined) return [];
+      return [
+        {
+          name,
+          port,
+          driver,
+          line,
+          ...(driver === "gcode" && { gcode: toGcode(gcode) }),
+          commands: mapped(commands, toCommand),
+          readings: mapped(readings, toReading),
+          ...(driver === "modbus" && { modbus: toModbus(modbus) }),
+          ...(driver === "micropython" && { micropython }),
+          ...(driver === "frames" && { frames }),
+        },
+      ];
+    },
+  );
 }
 
 function toPort({ path, match, simulate, baudRate, ...rest }: SerialDraft): PortChoice | undefined {

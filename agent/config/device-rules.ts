@@ -74,6 +74,7 @@ const DRIVER_KEYS: { readonly [driver: string]: readonly string[] } = {
   modbus: ["modbus"],
   gcode: ["gcode"],
   micropython: ["micropython", "readings"],
+  frames: ["frames"],
 };
 
 function checkDriver(device: DeviceDraft, path: string, reading: Reading, known: Known): void {

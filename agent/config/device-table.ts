@@ -1,4 +1,5 @@
 import {
+  FRAMES_DEFAULTS,
   LINE_DEFAULTS,
   MICROPYTHON_DEFAULTS,
   PORT_POLICY,
@@ -131,4 +132,5 @@ export const DEVICE = {
   readings: mapKey(map(MEMBER_NAME, group(READING), CONFIGURATION.members)),
   modbus: MODBUS_SECTION,
   micropython: section({ timeout: durationKey(...ANSWER_TIME, MICROPYTHON_DEFAULTS.timeout) }),
+  frames: section({ timeout: durationKey(...ANSWER_TIME, FRAMES_DEFAULTS.timeout) }),
 };

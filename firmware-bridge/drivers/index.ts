@@ -1,6 +1,7 @@
 import { TetherError } from "../../protocol/errors.ts";
 import type { DeviceProfile } from "../profile.ts";
 import type { Driver, DriverFactory, ReadingSink } from "./driver.ts";
+import { createFramesDriver } from "./frames/index.ts";
 import { createGcodeDriver } from "./gcode/index.ts";
 import { createLineDriver } from "./line.ts";
 import { createMicroPythonDriver } from "./micropython/micropython.ts";
@@ -10,6 +11,7 @@ import { createRawDriver } from "./raw.ts";
 const FACTORIES: ReadonlyMap<string, DriverFactory> = new Map([
   ["line", createLineDriver],
   ["micropython", createMicroPythonDriver],
+  ["frames", createFramesDriver],
   ["modbus", createModbusDriver],
   ["gcode", createGcodeDriver],
   ["raw", createRawDriver],

@@ -6,26 +6,34 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 
 const run = promisify(execFile);
-const SOURCE = join(import.meta.dirname, "../../firmware-bridge/firmware/bench/bench.c");
+const FIRMWARE = join(import.meta.dirname, "../../firmware-bridge/firmware");
 const HOST = join(import.meta.dirname, "simavr-host.c");
 
-/** A bench board, its real firmware in a simulated ATmega328P. */
+/** A board, its real firmware in a simulated ATmega328P. */
 export interface SimulatedAvr {
   /** A symbolic link to the pseudo-terminal that is its UART. */
   readonly path: string;
   /** Pushes the button on PD2. */
   press(): void;
+  /** Resets it, as its button does. */
+  reset(): void;
   stop(): Promise<void>;
 }
 
-/** Builds firmware and simulator in a folder of their own and starts them; needs the peer `simavr`. */
-export async function startSimulatedAvr(): Promise<SimulatedAvr> {
+/**
+ * Builds firmware and simulator in a folder of their own and starts them; needs the peer `simavr`.
+ *
+ * @param sources of the firmware, below its folder: the bench board's unless given.
+ */
+export async function startSimulatedAvr(
+  sources: readonly string[] = ["bench/bench.c"],
+): Promise<SimulatedAvr> {
   const folder = await mkdtemp(join(tmpdir(), "tether-simavr-"));
-  const [elf, hex, host, path] = ["bench.elf", "bench.hex", "host", "uart"].map((name) =>
+  const [elf, hex, host, path] = ["board.elf", "board.hex", "host", "uart"].map((name) =>
     join(folder, name),
   ) as [string, string, string, string];
   const flags = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-Os", "-mmcu=atmega328p", "-DF_CPU=16000000UL"];
-  await run("avr-gcc", [...flags, "-o", elf, SOURCE]);
+  await run("avr-gcc", [...flags, "-o", elf, ...sources.map((source) => join(FIRMWARE, source))]);
   await run("avr-objcopy", ["-O", "ihex", "-R", ".eeprom", "-R", ".mmcu", elf, hex]);
   const libraries = ["-lsimavrparts", "-lsimavr", "-lelf", "-lutil", "-lpthread"];
   await run("gcc", ["-O2", "-I/usr/include/simavr", "-o", host, HOST, ...libraries]);
@@ -43,6 +51,7 @@ export async function startSimulatedAvr(): Promise<SimulatedAvr> {
   return {
     path,
     press: () => void child.kill("SIGUSR1"),
+    reset: () => void child.kill("SIGUSR2"),
     async stop() {
       child.kill("SIGKILL");
       await gone;
