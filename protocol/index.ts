@@ -1,6 +1,7 @@
 export * from "./addresses.ts";
 export * from "./bounded-ring.ts";
 export * from "./certificate.ts";
+export * from "./cipher-suites.ts";
 export * from "./discovery.ts";
 export * from "./errors.ts";
 export * from "./exact-json.ts";

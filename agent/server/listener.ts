@@ -1,7 +1,16 @@
 import { constants } from "node:crypto";
 import type { AddressInfo, Socket } from "node:net";
 import { createServer, type Server, type TLSSocket } from "node:tls";
-import { ALPN, asTetherError, CONNECTIONS, formatHostPort, TetherError, WIRE } from "../../protocol/index.ts";
+import {
+  ALPN,
+  asTetherError,
+  CONNECTIONS,
+  formatHostPort,
+  hasFastAes,
+  suitePreference,
+  TetherError,
+  WIRE,
+} from "../../protocol/index.ts";
 import type { PairedController } from "../identity/index.ts";
 import { Connection } from "./connection.ts";
 import { peerOf, plainAddress } from "./peer.ts";
@@ -69,6 +78,7 @@ export class Listener {
       // A list of its own keeps Node from loading every root certificate, which no pinned key needs.
       ca: [],
       minVersion: "TLSv1.3",
+      ...suitePreference(hasFastAes()),
       ALPNProtocols: [ALPN],
       requestCert: true,
       // The pins decide, not a chain of certificates and its dates.
