@@ -33,7 +33,7 @@ export function suitePreference(hasAes: boolean): SuitePreference {
  * @param now milliseconds, with a fraction
  */
 export function hasFastAes(
-  now: () => number = () => performance.now(),
+  now: () => number,
   machine: string = `${process.platform} ${process.arch}`,
 ): boolean {
   if (machine.endsWith(" x64") || machine === "darwin arm64") return true;

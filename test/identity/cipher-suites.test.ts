@@ -50,5 +50,5 @@ test("a processor is told by what it does, a PC by what it is", () => {
   assert.equal(hasFastAes(clock(1, 1.2), "linux arm64"), true);
   assert.equal(hasFastAes(clock(4, 1), "linux x64"), true);
   assert.equal(hasFastAes(clock(4, 1), "darwin arm64"), true);
-  assert.equal(typeof hasFastAes(undefined, "linux arm"), "boolean");
+  assert.equal(typeof hasFastAes(() => performance.now(), "linux arm"), "boolean");
 });
