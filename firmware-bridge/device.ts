@@ -6,22 +6,9 @@ import type { PortSettings } from "./link/settings.ts";
 import { Listeners } from "./listeners.ts";
 import { createPort, type Port } from "./port.ts";
 import { type DeviceCondition, type DeviceState, PortKeeper, type PortStatistics } from "./port-keeper.ts";
-import type { DeviceProfile, ValueSchema } from "./profile.ts";
+import type { DeviceProfile } from "./profile.ts";
+import { type Reading, type ReadingChange, Readings } from "./readings.ts";
 import type { Traffic } from "./traffic.ts";
-import type { DeviceValue } from "./value.ts";
-
-/** What is known of one reading. */
-export interface Reading {
-  readonly name: string;
-  readonly type: ValueSchema["type"];
-  readonly unit?: string;
-  readonly deviceClass?: string;
-  /** The last value and when it came, milliseconds as `now` counts them; absent before the first. */
-  readonly value?: DeviceValue;
-  readonly time?: number;
-  /** Why the latest attempt gave no value; absent when it did. */
-  readonly error?: TetherError;
-}
 
 /** Where a device reports to. */
 export interface DeviceLog {
@@ -63,12 +50,11 @@ export class Device {
   /** What ends a line, where the driver speaks lines. */
   readonly terminator: string | undefined;
   readonly #log: DeviceLog;
-  readonly #now: () => number;
   readonly #keeper: PortKeeper;
   readonly #driver: Driver;
   readonly #declared: readonly ReadingDeclaration[];
   #commands: readonly DriverCommand[] = [];
-  #readings = new Map<string, Reading>();
+  readonly #readings: Readings;
   readonly #conditionListeners: Listeners<DeviceCondition>;
   readonly #readingListeners: Listeners<Reading>;
   readonly #descriptionListeners: Listeners<void>;
@@ -85,7 +71,6 @@ export class Device {
     this.driver = profile.driver;
     this.terminator = profile.driver === "line" ? profile.line.terminator : undefined;
     this.#log = log;
-    this.#now = now;
     this.#keeper = new PortKeeper({
       port: port ?? createPort(profile.port, (message) => this.#noteSimulation(message)),
       options: profile.port,
@@ -100,11 +85,16 @@ export class Device {
         changed: (condition) => this.#stands(condition),
       },
     });
+    this.#readings = new Readings({
+      tuning: profile.tuning ?? {},
+      now,
+      changed: (reading, what) => this.#changed(reading, what),
+    });
     this.#driver = createDriver(profile, {
-      value: (name, value) => this.#update(name, { value, time: this.#now() }),
+      value: (name, value) => this.#readings.value(name, value),
       failed: (name, error) => {
         // A poll that was refused since somebody else has the port is put off.
-        if (this.#held === undefined || error.code !== "busy") this.#update(name, { error });
+        if (this.#held === undefined || error.code !== "busy") this.#readings.failed(name, error);
       },
       redescribed: () => {
         this.#describe();
@@ -156,7 +146,7 @@ export class Device {
 
   /** Every reading as it stands: those of the profile in its order, then the driver's own. */
   get readings(): readonly Reading[] {
-    return [...this.#readings.values()];
+    return this.#readings.all;
   }
 
   /** What the driver is at that must not be disturbed, as a machine's job; undefined when there is nothing. */
@@ -170,7 +160,10 @@ export class Device {
     return this.#conditionListeners.add(listener);
   }
 
-  /** Hears of every value of a reading, the same one again too, and of failures; what it gives ends that. */
+  /**
+   * Hears of every value of a reading that passes its dead band and rate limit, of failures, and when it becomes
+   * stale; what it gives ends that.
+   */
   onReading(listener: (reading: Reading) => void): () => void {
     return this.#readingListeners.add(listener);
   }
@@ -217,6 +210,7 @@ export class Device {
   /** Begins to keep the port open; resolves after the first try, however it went. Aborting stops it. */
   async start(signal?: AbortSignal): Promise<void> {
     this.#stopping = false;
+    this.#readings.start();
     await this.#keeper.start(signal);
   }
 
@@ -225,6 +219,7 @@ export class Device {
     this.#stopping = true;
     if (this.#attached && this.#driver.leave) await this.#driver.leave().catch(() => undefined);
     await this.#keeper.stop();
+    this.#readings.stop();
   }
 
   async #release(held: Held): Promise<void> {
@@ -297,19 +292,18 @@ export class Device {
         return await command.run(args, signal, surroundings);
       },
     }));
-    const declared = [...this.#declared, ...(this.#driver.readings ?? [])];
-    this.#readings = new Map(
-      declared.map((reading) => [reading.name, { ...this.#readings.get(reading.name), ...reading }]),
-    );
+    this.#readings.describe([...this.#declared, ...(this.#driver.readings ?? [])]);
   }
 
-  #update(name: string, change: Pick<Reading, "value" | "time" | "error">): void {
-    const before = this.#readings.get(name);
-    if (before === undefined) return;
-    const { error: _old, ...known } = before;
-    const reading = { ...known, ...change };
-    this.#readings.set(name, reading);
-    this.#reportFailing(name, change.error);
+  #changed(reading: Reading, what: ReadingChange): void {
+    const { name, error } = reading;
+    if (what !== "stale") this.#reportFailing(name, error);
+    else if (error === undefined) {
+      this.#log.warn("reading-stale", `reading ${this.name}.${name} stays away`, {
+        device: this.name,
+        reading: name,
+      });
+    }
     this.#readingListeners.emit(reading);
   }
 

@@ -1,4 +1,4 @@
-export { Device, type PortHold, type Reading } from "./device.ts";
+export { Device, type PortHold } from "./device.ts";
 export type { CommandFiles, CommandSurroundings, SourceFile } from "./drivers/driver.ts";
 export { FRAMES_DEFAULTS } from "./drivers/frames/settings.ts";
 export { DRIVERS } from "./drivers/index.ts";
@@ -29,7 +29,9 @@ export {
   type PortChoice,
   type PortOptions,
   type ReadingProfile,
+  type ReadingTuning,
 } from "./profile.ts";
+export type { Reading } from "./readings.ts";
 export { serialPath } from "./serial-path.ts";
 export { SIMULATIONS } from "./simulate/index.ts";
 export type { Direction, Follower, HeardPiece, Traffic } from "./traffic.ts";

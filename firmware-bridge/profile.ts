@@ -116,6 +116,22 @@ export interface ReadingProfile {
   readonly deviceClass?: string;
 }
 
+/** What is done with a reading's values before anybody is told, whichever driver has it. */
+export interface ReadingTuning {
+  /** A number becomes `value * scale + offset`. */
+  readonly scale?: number;
+  readonly offset?: number;
+  /** A value that differs by no more than this from the one told last is not told; of what is no number, the same. */
+  readonly deadband?: number;
+  /** Milliseconds between two values that are told, at least; the last of those between is told then. */
+  readonly minInterval?: number;
+  /** Milliseconds without a value after which the reading is stale. */
+  readonly staleAfter?: number;
+  /** Instead of the driver's own. */
+  readonly unit?: string;
+  readonly deviceClass?: string;
+}
+
 /** How a device's lines are written and awaited. */
 export interface LineSettings {
   readonly terminator: string;
@@ -162,6 +178,8 @@ export interface DeviceProfile {
   readonly gcode?: GcodeSettings;
   readonly commands: { readonly [name: string]: CommandProfile };
   readonly readings: { readonly [name: string]: ReadingProfile };
+  /** By name, also of readings that the driver itself has. */
+  readonly tuning?: { readonly [name: string]: ReadingTuning };
   /** Of driver `modbus`; absent: its defaults. */
   readonly modbus?: ModbusSettings;
   /** Of driver `micropython`; absent: its defaults. */

@@ -408,6 +408,8 @@ export const SERIAL = {
   lateAnswer: 1_000,
   /** Bytes of a line or packet that are kept to show what came. */
   sample: 64,
+  /** Failures in a row after which a reading is stale. */
+  staleFailures: 3,
 } as const;
 
 /** Serial ports over the network: RFC 2217, and bytes as they are. */

@@ -4,6 +4,7 @@ import type {
   ParameterProfile,
   PortChoice,
   ReadingProfile,
+  ReadingTuning,
 } from "../../firmware-bridge/index.ts";
 import { POLL_INTERVAL } from "./device-table.ts";
 import { toGcode } from "./gcode-table.ts";
@@ -32,6 +33,7 @@ export function toDevices(drafts: Draft["devices"]): DeviceProfile[] {
           ...(driver === "gcode" && { gcode: toGcode(gcode) }),
           commands: mapped(commands, toCommand),
           readings: mapped(readings, toReading),
+          ...tuningOf(readings),
           ...(driver === "modbus" && { modbus: toModbus(modbus) }),
           ...(driver === "micropython" && { micropython }),
           ...(driver === "frames" && { frames }),
@@ -58,7 +60,23 @@ function toParameter({ escape: inside, ...schema }: ParameterDraft): ParameterPr
   return { ...present(schema), ...(schema.quote !== undefined && { escape: inside }) };
 }
 
-function toReading({ command, every, match, result, ...rest }: ReadingDraft): ReadingProfile | undefined {
+function tuningOf(readings: DeviceDraft["readings"]): Pick<DeviceProfile, "tuning"> {
+  const tuning = mapped(readings, toTuning);
+  return Object.keys(tuning).length === 0 ? {} : { tuning };
+}
+
+/** What is done with the values; where the driver itself has the reading, that is all. */
+function toTuning(draft: ReadingDraft): ReadingTuning | undefined {
+  const { scale, offset, deadband, minInterval, staleAfter, unit, deviceClass } = draft;
+  const isOwn = draft.command === undefined && draft.match === undefined;
+  const words = isOwn ? { unit, deviceClass } : {};
+  const tuning = present({ scale, offset, deadband, minInterval, staleAfter, ...words });
+  return Object.keys(tuning).length === 0 ? undefined : tuning;
+}
+
+function toReading(draft: ReadingDraft): ReadingProfile | undefined {
+  const { command, every, match, result, type, unit, deviceClass } = draft;
+  const rest = { type, unit, deviceClass };
   if (command !== undefined) {
     const source = { kind: "poll", command, every: every ?? POLL_INTERVAL } as const;
     return { source: { ...source, ...present({ field: result }) }, ...present(rest) };

@@ -85,7 +85,7 @@ function checkDriver(device: DeviceDraft, path: string, reading: Reading, known:
       `is ${quoted(driver)}, not in this version, allowed: ${known.drivers.join(" ")}`,
     );
   }
-  const own = DRIVER_KEYS[driver] ?? [];
+  const own = [...(DRIVER_KEYS[driver] ?? []), ...(driver === "raw" ? [] : ["readings"])];
   for (const key of new Set(Object.values(DRIVER_KEYS).flat())) {
     if (own.includes(key) || !reading.has(`${path}.${key}`)) continue;
     const owners = Object.keys(DRIVER_KEYS).filter((name) => DRIVER_KEYS[name]?.includes(key));
@@ -209,6 +209,22 @@ function problemOf(
   return undefined;
 }
 
+/** Drivers whose readings the configuration makes; all others have their own, which it may tune. */
+const READING_DRIVERS: readonly string[] = ["line", "micropython"];
+
+function checkTuning({ type, scale }: ReadingDraft, path: string, reading: Reading): void {
+  if (scale === 0) reading.mistake(`${path}.scale`, "is 0, allowed: any other number");
+  if (type !== "string" && type !== "boolean") return;
+  for (const key of ["scale", "offset"]) {
+    if (!reading.has(`${path}.${key}`)) continue;
+    reading.mistake(
+      `${path}.${key}`,
+      `does not go with type ${type}, allowed: type integer or number`,
+      "key",
+    );
+  }
+}
+
 function checkReading(
   name: string,
   draft: ReadingDraft,
@@ -220,6 +236,15 @@ function checkReading(
   if (name === "state") {
     const says = "would take the place of the device's own topic devices/NAME/state, allowed: another name";
     reading.mistake(path, says, "key");
+  }
+  checkTuning(draft, path, reading);
+  if (!READING_DRIVERS.includes(device.driver)) {
+    for (const key of ["command", "every", "match", "result", "type"]) {
+      if (!reading.has(`${path}.${key}`)) continue;
+      const says = `does not go with driver ${device.driver}, allowed: driver ${READING_DRIVERS.join(" ")}`;
+      reading.mistake(`${path}.${key}`, says, "key");
+    }
+    return;
   }
   if (!checkOneOf(path, ["command", "match"], reading)) return;
   if (reading.has(`${path}.match`)) {

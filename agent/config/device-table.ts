@@ -78,12 +78,20 @@ const COMMAND = {
   summary: optional(sentence()),
 };
 
+/** Milliseconds between two values, or without one: up to a day. */
+const PERIOD = [10, 86_400_000] as const;
+
 const READING = {
   command: optional(text(MEMBER_NAME)),
   every: optional(duration(100, 86_400_000), formatDuration(POLL_INTERVAL)),
   match: optional(expression()),
   result: optional(text({ longest: 64 }), "the whole line"),
   type: optional(choice(TYPES), "the command's, else string"),
+  scale: optional(number(), "1"),
+  offset: optional(number(), "0"),
+  deadband: optional(number(0), "every value is told"),
+  minInterval: optional(duration(...PERIOD), "every value is told"),
+  staleAfter: optional(duration(...PERIOD), "after three polls that failed"),
   unit: optional(sentence()),
   deviceClass: optional(
     text({ allowed: "a device class of Home Assistant, as temperature", pattern: /^[a-z0-9_]{1,64}$/ }),

@@ -113,10 +113,11 @@ export function integer(least: number, most: number): Shape<number> {
   );
 }
 
-/** Any finite number. */
-export function number(): Shape<number> {
-  return scalarShape("a number", ({ value }) =>
-    typeof value === "number" && Number.isFinite(value) ? { value } : {},
+/** Any finite number, or from `least` on. */
+export function number(least = Number.NEGATIVE_INFINITY): Shape<number> {
+  const allowed = least === Number.NEGATIVE_INFINITY ? "a number" : `a number from ${least} on`;
+  return scalarShape(allowed, ({ value }) =>
+    typeof value === "number" && Number.isFinite(value) && value >= least ? { value } : {},
   );
 }
 

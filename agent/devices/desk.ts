@@ -9,7 +9,14 @@ import {
 import { asTetherError, type JsonObject, type JsonValue, TetherError } from "../../protocol/index.ts";
 import type { Log } from "../log.ts";
 import type { Procedure, Registry } from "../procedures/index.ts";
-import type { DeclaredEvent, DeviceDescription, DeviceFacts, ReadingEvent, StateEvent } from "./facts.ts";
+import type {
+  DeclaredEvent,
+  DeviceDescription,
+  DeviceFacts,
+  ReadingEvent,
+  StaleEvent,
+  StateEvent,
+} from "./facts.ts";
 import { deskProcedures } from "./procedures.ts";
 import { surroundingsOf } from "./surroundings.ts";
 import { deviceAt, type PortUse, UndeclaredPorts, UsedPort } from "./used-ports.ts";
@@ -41,6 +48,7 @@ export class DeviceDesk {
   readonly #undeclared: UndeclaredPorts;
   #offered: Procedure[] = [];
   readonly #readingListeners: Listeners<ReadingEvent>;
+  readonly #staleListeners: Listeners<StaleEvent>;
   readonly #stateListeners: Listeners<StateEvent>;
   readonly #declaredListeners: Listeners<DeclaredEvent>;
 
@@ -55,6 +63,7 @@ export class DeviceDesk {
         `a listener of the devices failed: ${asTetherError(thrown).message}`,
       );
     this.#readingListeners = new Listeners(report);
+    this.#staleListeners = new Listeners(report);
     this.#stateListeners = new Listeners(report);
     this.#declaredListeners = new Listeners(report);
   }
@@ -130,6 +139,11 @@ export class DeviceDesk {
   /** Hears of every value of every device's readings; what it gives ends that. */
   onReading(listener: (event: ReadingEvent) => void): () => void {
     return this.#readingListeners.add(listener);
+  }
+
+  /** Hears of every reading that stays away; its next value ends that. What it gives ends the hearing. */
+  onStale(listener: (event: StaleEvent) => void): () => void {
+    return this.#staleListeners.add(listener);
   }
 
   /** Hears of every change of a device's state or its reason; what it gives ends that. */
@@ -221,7 +235,11 @@ export class DeviceDesk {
     device.onState(({ state, reason }) =>
       this.#stateListeners.emit({ device: device.name, state, reason, time: isoTime(Date.now()) }),
     );
-    device.onReading(({ name, value, unit, time, error }) => {
+    device.onReading(({ name, value, unit, time, error, stale }) => {
+      if (stale) {
+        this.#staleListeners.emit({ device: device.name, reading: name, time: isoTime(Date.now()) });
+        return;
+      }
       if (error !== undefined || value === undefined || time === undefined) return;
       this.#readingListeners.emit({ device: device.name, reading: name, value, unit, time: isoTime(time) });
     });

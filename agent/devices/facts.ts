@@ -36,6 +36,13 @@ export interface ReadingEvent {
   readonly time: string;
 }
 
+/** A reading of a device stays away: what is known of it is old. */
+export interface StaleEvent {
+  readonly device: string;
+  readonly reading: string;
+  readonly time: string;
+}
+
 /** A device stands otherwise than before, or for another reason. */
 export interface StateEvent {
   readonly device: string;
@@ -69,6 +76,8 @@ export interface ReadingDescription {
   readonly deviceClass?: string;
   readonly value?: DeviceValue;
   readonly time?: string;
+  /** It stays away: the value is old. */
+  readonly stale?: true;
 }
 
 /** A device with all that it can do and has said. */

@@ -5,6 +5,7 @@ export type {
   DeviceDescription,
   ReadingDescription,
   ReadingEvent,
+  StaleEvent,
   StateEvent,
 } from "./facts.ts";
 export type { Lease, LeaseWish } from "./lease.ts";

@@ -69,7 +69,15 @@ export class Announcer {
         const known = this.#devices.get(device);
         const before = known?.readings.get(reading);
         if (known === undefined || before === undefined) return;
-        known.readings.set(reading, { ...before, value, time });
+        const { stale: _stale, ...lasting } = before;
+        known.readings.set(reading, { ...lasting, value, time });
+        this.#sendStateSoon(known);
+      }),
+      desk.onStale(({ device, reading }) => {
+        const known = this.#devices.get(device);
+        const before = known?.readings.get(reading);
+        if (known === undefined || before === undefined) return;
+        known.readings.set(reading, { ...before, stale: true });
         this.#sendStateSoon(known);
       }),
       desk.onState(({ device, state, reason }) => {

@@ -94,7 +94,19 @@ export function discoveryPayload(
   const id = deviceId(origin.id, device.name);
   const components: JsonObject = {};
   for (const [key, platform] of Object.entries(gone)) components[key] = { platform };
-  for (const reading of device.readings) components[reading.name] = component(reading, id);
+  const availability = [
+    { topic: topics.status },
+    { topic: topics.state(device.name), value_template: online("value_json.state == 'ready'") },
+  ];
+  for (const reading of device.readings) {
+    const isFresh = online(`not value_json.readings['${reading.name}'].stale`);
+    components[reading.name] = {
+      ...component(reading, id),
+      // A component's own takes the place of the device's.
+      availability: [...availability, { topic: topics.state(device.name), value_template: isFresh }],
+      availability_mode: "all",
+    };
+  }
   const software = { name: "Tether", sw_version: origin.version };
   return writeJson({
     device: {
@@ -107,13 +119,7 @@ export function discoveryPayload(
     origin: software,
     components,
     state_topic: topics.state(device.name),
-    availability: [
-      { topic: topics.status },
-      {
-        topic: topics.state(device.name),
-        value_template: "{{ 'online' if value_json.state == 'ready' else 'offline' }}",
-      },
-    ],
+    availability,
     availability_mode: "all",
   });
 }
@@ -132,6 +138,11 @@ export function readComponents(payload: JsonValue): Components {
       ([key, value]) => (typeof value?.platform === "string" ? [[key, value.platform]] : []),
     ),
   );
+}
+
+/** A template that says `online` where a condition holds. */
+function online(condition: string): string {
+  return `{{ 'online' if ${condition} else 'offline' }}`;
 }
 
 function deviceId(agentId: string, device: string): string {

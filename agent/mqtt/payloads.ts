@@ -17,7 +17,9 @@ export function statePayload(
   },
 ): string {
   const readings: JsonObject = {};
-  for (const reading of device.readings) readings[reading.name] = readingFacts(reading);
+  for (const reading of device.readings) {
+    readings[reading.name] = { ...readingFacts(reading), ...(reading.stale && { stale: true }) };
+  }
   return writeJson({ state: device.state, reason: device.reason ?? null, readings });
 }
 

@@ -19,8 +19,8 @@ interface Wish {
 
 /**
  * Serves a stream of kind `watch`, opened with `{"device", "readings"?}`. First a document `{"snapshot"}` with
- * how the device stands, then one for each change: `{"reading", "value", "unit", "time"}` or
- * `{"state", "reason", "time"}`. A watcher that falls behind loses the oldest and is told how many: `{"lost"}`.
+ * how the device stands, then one for each change: `{"reading", "value", "unit", "time"}`, `{"stale", "time"}` with
+ * the name of a reading that stays away, or `{"state", "reason", "time"}`. A watcher that falls behind loses the oldest and is told how many: `{"lost"}`.
  */
 export function serveWatch(stream: Stream, desk: DeviceDesk): void {
   let unwatch: (() => void) | undefined;
@@ -49,6 +49,11 @@ function watch(stream: Stream, wish: Wish, desk: DeviceDesk): () => void {
     desk.onReading(({ device: name, reading, value, unit, time }) => {
       if (name !== wish.device || wish.readings?.has(reading) === false) return;
       outlet.send({ reading, value, unit: unit ?? null, time });
+    }),
+    desk.onStale(({ device: name, reading, time }) => {
+      if (name === wish.device && wish.readings?.has(reading) !== false) {
+        outlet.send({ stale: reading, time });
+      }
     }),
     desk.onState(({ device: name, state, reason, time }) => {
       if (name === wish.device) outlet.send({ state, reason: reason ?? null, time });
@@ -140,13 +145,22 @@ function snapshotOf(device: DeviceDescription, { readings: wanted }: Wish): Json
     state,
     reason: reason ?? null,
     readings: shown.map(
-      ({ name: reading, type, unit = null, deviceClass = null, value = null, time = null }) => ({
+      ({
+        name: reading,
+        type,
+        unit = null,
+        deviceClass = null,
+        value = null,
+        time = null,
+        stale = false,
+      }) => ({
         reading,
         type,
         unit,
         deviceClass,
         value,
         time,
+        stale,
       }),
     ),
   };

@@ -40,6 +40,7 @@ export async function run(context: CommandContext): Promise<number> {
           view.onReading(reading);
         },
         onState: (state) => view.onState(state),
+        onStale: (reading) => view.onStale(reading),
         onLost: (count) => view.onLost(count),
         onConnection: (lost) => view.onConnection(lost),
       },

@@ -22,6 +22,8 @@ export interface WatchListener {
   onSnapshot(state: WatchedState, readings: readonly string[]): void;
   onReading(reading: WatchedReading): void;
   onState(state: WatchedState): void;
+  /** A reading stays away: its value is old. */
+  onStale(reading: string): void;
   /** So many changes were lost here, because this side was too slow. */
   onLost(count: number): void;
   /** The connection was lost and is tried for, or stands again (`undefined`). */
@@ -106,6 +108,7 @@ class Heard {
     this.anything = true;
     if (typeof document.lost === "number") this.#listener.onLost(document.lost);
     else if (typeof document.reading === "string") this.#read(document);
+    else if (typeof document.stale === "string") this.#listener.onStale(document.stale);
     else if (typeof document.state === "string") this.#listener.onState(stateOf(document));
     else if (typeof document.snapshot === "object") this.#snapshot(document.snapshot as JsonObject);
   }
@@ -119,6 +122,7 @@ class Heard {
     for (const reading of readings) {
       const before = this.#latest.get(String(reading.reading)) ?? "";
       if (typeof reading.time === "string" && reading.time > before) this.#read(reading);
+      if (reading.stale === true) this.#listener.onStale(String(reading.reading));
     }
   }
 

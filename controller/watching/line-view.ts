@@ -34,6 +34,10 @@ export class LineView implements WatchListener {
     this.#note({ state, reason }, `${this.#device} is ${state}${why}`);
   }
 
+  onStale(reading: string): void {
+    this.#note({ stale: reading }, `${this.#device} ${reading} is stale: it stays away`);
+  }
+
   onLost(count: number): void {
     this.#note({ lost: count }, `${count} changes were lost: this side read too slowly`);
   }

@@ -14,6 +14,7 @@ const AGEING = 1_000;
 
 interface Row {
   latest: WatchedReading | undefined;
+  isStale: boolean;
   readonly history: number[];
 }
 
@@ -38,7 +39,7 @@ export class LiveView implements WatchListener {
     this.#state = state;
     for (const name of [...this.#rows.keys()]) if (!readings.includes(name)) this.#rows.delete(name);
     for (const name of readings) {
-      if (!this.#rows.has(name)) this.#rows.set(name, { latest: undefined, history: [] });
+      if (!this.#rows.has(name)) this.#rows.set(name, { latest: undefined, isStale: false, history: [] });
     }
     this.#change();
   }
@@ -47,6 +48,7 @@ export class LiveView implements WatchListener {
     const row = this.#rows.get(reading.reading);
     if (!row) return;
     row.latest = reading;
+    row.isStale = false;
     const number = numberOf(reading);
     if (number !== undefined) row.history.push(number);
     if (row.history.length > HISTORY) row.history.shift();
@@ -55,6 +57,12 @@ export class LiveView implements WatchListener {
 
   onState(state: WatchedState): void {
     this.#state = state;
+    this.#change();
+  }
+
+  onStale(reading: string): void {
+    const row = this.#rows.get(reading);
+    if (row) row.isStale = true;
     this.#change();
   }
 
@@ -115,9 +123,13 @@ function shownValue({ latest }: Row): string {
   return valueText(latest.value) + (latest.unit === null ? "" : ` ${latest.unit}`);
 }
 
+function shownAge({ latest, isStale }: Row): string {
+  if (!latest) return isStale ? "stale" : "";
+  return ageText(latest) + (isStale ? ", stale" : "");
+}
+
 /** By the clock here: where the two clocks differ, never less than nothing. */
-function shownAge({ latest }: Row): string {
-  if (!latest) return "";
+function ageText(latest: WatchedReading): string {
   const seconds = Math.max(0, Math.floor((Date.now() - Date.parse(latest.time)) / 1_000));
   if (seconds < 120) return `${seconds} s`;
   return seconds < 7_200 ? `${Math.floor(seconds / 60)} min` : `${Math.floor(seconds / 3_600)} h`;

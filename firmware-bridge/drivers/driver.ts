@@ -66,6 +66,8 @@ export interface ReadingDeclaration {
   readonly type: ValueSchema["type"];
   readonly unit?: string;
   readonly deviceClass?: string;
+  /** As in a {@link ReadingTuning}, unless the profile says otherwise; 0 for what is asked for often. */
+  readonly deadband?: number;
 }
 
 /** Where a driver's readings go. */

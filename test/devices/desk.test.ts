@@ -5,6 +5,7 @@ import {
   type DeclaredEvent,
   DeviceDesk,
   type ReadingEvent,
+  type StaleEvent,
   type StateEvent,
 } from "../../agent/devices/index.ts";
 import { Log } from "../../agent/log.ts";
@@ -124,4 +125,24 @@ test("desk: a reading that fails is told once, and once that it is back", async 
   await say(0);
   await until(() => told("reading-failed").length === 2, "the second failure");
   assert.equal(told("reading-back").length, 1);
+});
+
+test("desk: a reading that stays away is told of, and described so until it comes", async (t) => {
+  const { desk, registry } = createDesk(t);
+  const stale: StaleEvent[] = [];
+  desk.onStale((event) => stale.push(event));
+  await desk.declare([
+    { ...benchProfile(SIMULATED), name: "a", tuning: { button: { staleAfter: 20, unit: "presses" } } },
+  ]);
+  await until(() => stale.length === 1, "it is stale");
+  const { time, ...event } = stale[0] as StaleEvent;
+  assert.deepEqual(event, { device: "a", reading: "button" });
+  assert.equal(new Date(time).toISOString(), time);
+  const button = () => desk.describe()[0]?.readings[0];
+  assert.deepEqual(button(), { name: "button", type: "integer", unit: "presses", stale: true });
+  const pressed = new Promise((resolve) => desk.onReading(resolve));
+  const caller = { label: "test", role: "operator", origin: "here" } as const;
+  await registry.call("devices.a.press", [], { caller, signal: new AbortController().signal });
+  await pressed;
+  assert.equal(button()?.stale, undefined);
 });

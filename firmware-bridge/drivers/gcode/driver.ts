@@ -64,7 +64,8 @@ class GcodeDriver implements Driver {
 
   get readings(): readonly ReadingDeclaration[] {
     const own = this.#settings.dialect === "grbl" ? grblReadings(this.#axes) : MARLIN_READINGS;
-    return [...own, ...JOB_READINGS];
+    // It is asked often, and most of the time nothing has changed.
+    return [...own, ...JOB_READINGS].map((reading) => ({ deadband: 0, ...reading }));
   }
 
   attach(port: DriverPort): void {
