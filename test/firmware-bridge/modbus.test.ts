@@ -243,7 +243,7 @@ test(
       const path = await startModbusServer(t, { share: 0.1, seconds });
       const device = createDevice(t, modbusProfile(path, { timeout: 40, retries: 0 }));
       await device.start();
-      const late = await Promise.all([client(device, 1, 60), client(device, 2, 60)]);
+      const late = await Promise.all([client(device, 1, 40), client(device, 2, 40)]);
       assert.ok(late[0] + late[1] > 0, `some are late by ${seconds} s`);
       await device.stop();
     }

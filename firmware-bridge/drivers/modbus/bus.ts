@@ -4,6 +4,7 @@ import { MODBUS, SERIAL } from "../../../protocol/limits.ts";
 import { Exchange, type Transaction } from "../../exchange.ts";
 import type { DriverPort } from "../driver.ts";
 import { ModbusException } from "./exceptions.ts";
+import type { OverdueAnswers } from "./overdue.ts";
 import { loopback, type ModbusRequest } from "./pdu.ts";
 import { type RtuAnswer, RtuAnswerReader, rtuFrame } from "./rtu.ts";
 
@@ -48,14 +49,16 @@ export class ModbusBus {
   readonly #settings: BusSettings;
   readonly #port: DriverPort;
   readonly #exchange: Exchange<Uint8Array>;
-  /** When an answer last failed to come, by unit and function. */
-  readonly #overdue = new Map<number, number>();
+  readonly #overdue: OverdueAnswers;
   /** When the line has been silent for long enough. */
   #quietAt = 0;
   #loopbacks = 0;
+  #ended = false;
 
-  constructor(settings: BusSettings, port: DriverPort) {
+  /** @param overdue outlives the bus: a unit may answer what was asked before its line was unplugged. */
+  constructor(settings: BusSettings, port: DriverPort, overdue: OverdueAnswers) {
     this.#settings = settings;
+    this.#overdue = overdue;
     this.#port = port;
     this.#exchange = new Exchange((bytes) => this.#write(bytes));
   }
@@ -84,6 +87,7 @@ export class ModbusBus {
         return await this.#exchange.run(this.#transaction(request), signal);
       } catch (thrown) {
         const error = asTetherError(thrown);
+        if (this.#ended) this.#overdue.add(request);
         const again = error.code === "timeout" || error.code === "integrity";
         if (!again || left <= 0 || signal.aborted || error instanceof ModbusException) throw error;
         left -= 1;
@@ -93,6 +97,7 @@ export class ModbusBus {
 
   /** Tells everyone who waits that it is over. */
   end(reason: TetherError): void {
+    this.#ended = true;
     this.#exchange.end(reason);
   }
 
@@ -112,18 +117,17 @@ export class ModbusBus {
   }
 
   #transaction<Result>(request: ModbusRequest<Result>): Transaction<Uint8Array, Result> {
-    const key = overdueKey(request);
     const asked = `${this.#settings.name}: unit ${request.unitId}, ${request.what}`;
-    const question = this.#question(request, asked, () => this.#overdue.set(key, performance.now()));
+    const question = this.#question(request, asked, () => this.#overdue.add(request));
     return {
       ...question,
       accept: (bytes) => {
         const accepted = question.accept(bytes);
         // Also the late one: nothing of this question is on its way any more.
-        if (accepted) this.#overdue.delete(key);
+        if (accepted) this.#overdue.delete(request);
         return accepted;
       },
-      first: () => (this.#isOverdue(key) ? this.#proof(request.unitId) : undefined),
+      first: () => (this.#overdue.threatens(request) ? this.#proof(request.unitId) : undefined),
       late: () => Math.min(this.#settings.timeout, SERIAL.lateAnswer),
     };
   }
@@ -133,21 +137,18 @@ export class ModbusBus {
     this.#loopbacks = (this.#loopbacks + 1) & 0xffff;
     const request = loopback(unitId, this.#loopbacks);
     const asked = `${this.#settings.name}: unit ${unitId}`;
-    const forget = () => {
-      for (const key of this.#overdue.keys()) if (key >> 8 === unitId) this.#overdue.delete(key);
-    };
     const question = this.#question(request, asked, () => {});
     return {
       ...question,
       accept: (bytes) => {
         try {
           const accepted = question.accept(bytes);
-          if (accepted) forget();
+          if (accepted) this.#overdue.forget(unitId);
           return accepted;
         } catch (thrown) {
           // Units without the function say so, after whatever else they had to say.
           if (!(thrown instanceof ModbusException)) throw thrown;
-          forget();
+          this.#overdue.forget(unitId);
           return { result: null };
         }
       },
@@ -177,14 +178,6 @@ export class ModbusBus {
     };
   }
 
-  #isOverdue(key: number): boolean {
-    const since = this.#overdue.get(key);
-    if (since === undefined) return false;
-    if (performance.now() - since < MODBUS.overdue) return true;
-    this.#overdue.delete(key);
-    return false;
-  }
-
   /** Sends when the line has been silent for long enough; to all units also waits until they have done it. */
   async #write(bytes: Uint8Array): Promise<void> {
     await this.#untilQuiet();
@@ -208,10 +201,6 @@ export class ModbusBus {
   #lineTime(characters: number): number {
     return lineTime(characters, this.#settings.baudRate);
   }
-}
-
-function overdueKey({ unitId, pdu }: ModbusRequest<unknown>): number {
-  return (unitId << 8) | (pdu[0] ?? 0);
 }
 
 function accepted<Result>(answer: RtuAnswer<Result>, asked: string): { readonly result: Result } {

@@ -3,6 +3,7 @@ import { type DeviceProfile, settingsOf } from "../../profile.ts";
 import type { Driver, DriverCommand, DriverPort, ReadingDeclaration, ReadingSink } from "../driver.ts";
 import { addressCommands } from "./address-commands.ts";
 import { ModbusBus } from "./bus.ts";
+import { OverdueAnswers } from "./overdue.ts";
 import type { NamedRegister } from "./ranges.ts";
 import { registerCommands } from "./register-commands.ts";
 import { RegisterPolls } from "./register-polls.ts";
@@ -26,6 +27,7 @@ class ModbusDriver implements Driver {
   readonly #settings: ModbusSettings;
   readonly #sink: ReadingSink;
   readonly #registers: readonly NamedRegister[];
+  readonly #overdue = new OverdueAnswers();
   #bus: ModbusBus | undefined;
   #polls: RegisterPolls | undefined;
 
@@ -47,7 +49,11 @@ class ModbusDriver implements Driver {
 
   attach(port: DriverPort): void {
     const { name, port: choice } = this.#profile;
-    this.#bus = new ModbusBus({ ...this.#settings, name, baudRate: settingsOf(choice).baudRate }, port);
+    this.#bus = new ModbusBus(
+      { ...this.#settings, name, baudRate: settingsOf(choice).baudRate },
+      port,
+      this.#overdue,
+    );
     this.#polls = new RegisterPolls(this.#bus, this.#sink);
     this.#polls.start(this.#registers, this.#settings.gap);
   }
