@@ -90,6 +90,8 @@ export class Monitor implements FollowListener {
       if (!this.#leave.signal.aborted) throw thrown;
       if (this.#failure !== undefined) throw this.#failure;
     } finally {
+      // What waits for the port waits in vain.
+      this.#leave.abort();
       stdin.off("data", onInput).off("end", onEnd).off("error", onEnd).pause();
       if (this.#isTerminal) stdin.setRawMode(false);
       stdin.destroy();

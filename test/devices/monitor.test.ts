@@ -1,46 +1,22 @@
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
+import { readdirSync, readlinkSync, realpathSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { type AgentProcess, type Owner, programArguments, startAgent } from "../agent-process.ts";
-import { PseudoTerminal } from "../firmware-bridge/pseudo-terminal.ts";
+import { programArguments } from "../agent-process.ts";
 import { until } from "../firmware-bridge/until.ts";
 import { missing } from "../peers.ts";
 import { Terminal } from "../shell/terminal.ts";
+import { agentAt, passed, pong } from "./bench-agent.ts";
 import { ControllerProcess } from "./controller-process.ts";
 import { HandBoard } from "./hand-board.ts";
 
 const skip = missing("socat");
-const PONG = (line: string) => (line === "PING" ? "PONG\n" : "");
-
-async function createAgent(t: Owner, path: string): Promise<{ agent: AgentProcess; home: string }> {
-  const agent = await startAgent(t, { configuration: configurationOf(path) });
-  return { agent, home: await agent.pair() };
-}
-
-function configurationOf(path: string) {
-  const ping = { send: "PING", expect: "^PONG" };
-  return { devices: [{ name: "bench", serial: { path }, commands: { ping } }] };
-}
-
-/** The lines of a recording that are of what passed. */
-function passed(path: string): string[] {
-  if (!existsSync(path)) return [];
-  const lines = readFileSync(path, "utf8").trimEnd().split("\n");
-  return lines
-    .map((line) => JSON.parse(line) as { time: string; from?: string; text?: string; base64?: string })
-    .filter(({ text, base64 }) => text !== undefined || base64 !== undefined)
-    .map(({ time, from, text, base64 }) => {
-      assert.equal(new Date(time).toISOString(), time);
-      return `${from}: ${text ?? base64}`;
-    });
-}
 
 test("monitor: from a pipe the input goes there, and the device's silence after it ends it", {
   skip,
 }, async (t) => {
-  const board = await HandBoard.create(t, PONG);
-  const { agent, home } = await createAgent(t, board.path);
+  const board = await HandBoard.create(t, pong);
+  const { agent, home } = await agentAt(t, board.path);
   const ended = await agent.tether(["serial", "monitor", "bench"], { input: "PING\nPING\n" });
   assert.deepEqual([ended.code, ended.stdout, ended.stderr], [0, "PONG\nPONG\n", ""]);
   assert.equal(board.heard, "PING\nPING\n");
@@ -67,8 +43,8 @@ test("monitor: from a pipe the input goes there, and the device's silence after 
 test("monitor: the second who types is told who holds the port, and an admin may take it", {
   skip,
 }, async (t) => {
-  const board = await HandBoard.create(t, PONG);
-  const { agent, home } = await createAgent(t, board.path);
+  const board = await HandBoard.create(t, pong);
+  const { agent, home } = await agentAt(t, board.path);
   const first = new ControllerProcess(t, home, ["serial", "monitor", "bench"]);
   first.write("PING\n");
   await first.until(({ stdout }) => stdout === "PONG\n", "the answer");
@@ -98,8 +74,8 @@ test("monitor: the second who types is told who holds the port, and an admin may
 test("monitor: at a terminal keys go there one by one, Ctrl-T changes the port, Ctrl-] leaves", {
   skip: missing("socat", "tmux"),
 }, async (t) => {
-  const board = await HandBoard.create(t, PONG);
-  const { agent, home } = await createAgent(t, board.path);
+  const board = await HandBoard.create(t, pong);
+  const { agent, home } = await agentAt(t, board.path);
   const terminal = new Terminal(t, { cwd: agent.folder, env: { TETHER_HOME: home } });
   await terminal.see(/system> $|system>$/);
   const command = [process.execPath, ...programArguments("tether"), "serial", "monitor"].map(
@@ -138,58 +114,36 @@ test("monitor: at a terminal keys go there one by one, Ctrl-T changes the port, 
   assert.ok(text.includes("device: PONG\n"));
 });
 
-test("monitor: goes on by itself after the board was unplugged, and after the agent was killed", {
+test("monitor: a port that no device has is opened for the first who uses it, and closed after the last", {
   skip,
 }, async (t) => {
-  const terminal = await PseudoTerminal.create();
-  t.after(() => terminal.remove());
-  await terminal.plugBench();
-  const { agent, home } = await createAgent(t, terminal.path);
-  const monitor = new ControllerProcess(t, home, ["serial", "monitor", "bench"]);
-  const ask = async () => {
-    const before = monitor.stdout.length;
-    monitor.write("ID?\n");
-    await monitor.until(({ stdout }) => stdout.slice(before).includes("ID bench 1\n"), "an answer");
-  };
-  await ask();
-  await terminal.pull();
-  await monitor.until(({ stderr }) => stderr.includes("bench is missing"), "the loss");
-  await terminal.plugBench();
-  await monitor.until(({ stderr }) => stderr.includes("bench is ready"), "the return");
-  await ask();
-  await agent.stop("SIGKILL");
-  await monitor.until(({ stderr }) => stderr.includes("the connection is lost"), "the loss of the agent");
-  const again = await startAgent(t, {
-    folder: agent.folder,
-    configuration: { ...configurationOf(terminal.path), listen: { host: "127.0.0.1", port: agent.port } },
-  });
-  await monitor.until(({ stderr }) => stderr.includes("the connection is back"), "the agent's return");
-  await ask();
-  assert.match(monitor.stderr, /an unknown number of bytes are missing here/);
-  monitor.signal("SIGINT");
-  assert.equal(await monitor.exited, 0, monitor.stderr);
-  assert.equal(await again.stop(), 0);
-});
-
-test("record: both directions with times, whoever writes, and what is missing is said", {
-  skip,
-}, async (t) => {
-  const board = await HandBoard.create(t, PONG);
-  const { agent, home } = await createAgent(t, board.path);
-  const file = join(agent.folder, "recording.jsonl");
-  const recorder = new ControllerProcess(t, home, ["serial", "record", "bench", file]);
-  await until(
-    () => existsSync(file) && readFileSync(file, "utf8").includes('"recording":1'),
-    "the recording",
-  );
-  assert.equal((await agent.tether(["call", "devices.bench.ping"])).code, 0);
-  assert.equal((await agent.tether(["serial", "monitor", "bench"], { input: "by hand\n" })).code, 0);
-  await board.sayBytes(Buffer.of(0xff, 0x00));
-  await until(() => passed(file).length >= 4, "what passed");
-  assert.deepEqual(passed(file), ["host: PING\n", "device: PONG\n", "host: by hand\n", "device: /wA="]);
-  recorder.signal("SIGINT");
-  assert.equal(await recorder.exited, 0);
-  const again = await agent.tether(["serial", "record", "bench", file]);
-  assert.equal(again.code, 1, "an old recording is not written over");
-  assert.match(again.stderr, /cannot write .*recording\.jsonl/);
+  const held = await HandBoard.create(t, pong);
+  const free = await HandBoard.create(t, pong);
+  const { agent, home } = await agentAt(t, held.path);
+  const isOpen = () =>
+    readdirSync(`/proc/${agent.pid}/fd`).some((fd) => {
+      try {
+        return readlinkSync(`/proc/${agent.pid}/fd/${fd}`) === realpathSync(free.path);
+      } catch {
+        return false;
+      }
+    });
+  const first = new ControllerProcess(t, home, ["serial", "monitor", free.path, "--baud", "9600"]);
+  first.write("PING\n");
+  await first.until(({ stdout }) => stdout === "PONG\n", "the answer");
+  const second = new ControllerProcess(t, home, ["serial", "monitor", free.path]);
+  await until(async () => {
+    await free.say(".");
+    return second.stdout.includes(".");
+  }, "the second to watch");
+  const refused = await agent.tether(["serial", "send", free.path, "PING"]);
+  assert.match(refused.stderr, /held by .* \(monitor\)/);
+  first.signal("SIGINT");
+  assert.equal(await first.exited, 0);
+  assert.equal(isOpen(), true);
+  assert.match((await agent.tether(["serial", "send", free.path, "PING"])).stdout, /PONG|\./);
+  second.signal("SIGINT");
+  assert.equal(await second.exited, 0);
+  await until(() => !isOpen(), "the port to be closed");
+  assert.equal((await agent.tether(["serial", "monitor", "/dev/ttyUSB77"], { input: "x" })).code, 1);
 });
