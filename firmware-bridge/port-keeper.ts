@@ -126,11 +126,12 @@ export class PortKeeper {
     return this.#settings;
   }
 
-  /** Gives the settings back that are configured. */
+  /** Gives back the settings, and the lines, that are configured; lines that are left alone stay as they are. */
   async restore(): Promise<void> {
     const changed = this.#settings !== this.#configured;
     this.#settings = this.#configured;
     if (changed) await this.#link?.configure(this.#configured).catch(() => {});
+    if (this.#link !== undefined) await this.#setLines(this.#link);
   }
 
   /** Closes the port and leaves it closed, so that another program may open it, until {@link giveBack}. */

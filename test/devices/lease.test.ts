@@ -52,6 +52,19 @@ test("lease: the second writer is told who holds the port since when, commands t
   assert.equal(leases.holder, null);
 });
 
+test("lease: an answer that is due when it begins still comes, questions that wait are refused", async (t) => {
+  const { board, device, leases } = await createHeld(t, new MemoryBoard());
+  const first = call(device, "ping");
+  const second = assert.rejects(call(device, "ping"), { code: "busy", message: /^held by ann/ });
+  await until(() => board.heard === "PING\n", "the first question");
+  const lease = await leases.take(wish("ann"));
+  await board.say("PONG\n");
+  assert.equal(await first, "PONG");
+  await second;
+  assert.equal(board.heard, "PING\n");
+  await lease.release();
+});
+
 test("lease: who may take it does, and the other is cut and told", async (t) => {
   const { board, leases, lines } = await createHeld(t);
   const first = await leases.take(wish("ann"));
@@ -176,8 +189,14 @@ test("lease: DTR and RTS are left alone unless the configuration says otherwise"
     [[true, true]],
   );
   const low = new MemoryBoard();
-  await createHeld(t, low, { port: { kind: "simulate", what: "bench", dtr: "off", rts: "on" } });
+  const { leases } = await createHeld(t, low, {
+    port: { kind: "simulate", what: "bench", dtr: "off", rts: "on" },
+  });
   assert.deepEqual(low.states.at(-1), { ...low.states[0], dtr: false, rts: true });
+  const lease = await leases.take(wish("ann", { mode: "exclusive" }));
+  await lease.port.setLines({ dtr: true, rts: false });
+  await lease.release();
+  assert.deepEqual(low.states.at(-1), { ...low.states[0], dtr: false, rts: true }, "as configured again");
 });
 
 test("device: with reopen off a port that has gone stays away until it is asked for", async (t) => {

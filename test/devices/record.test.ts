@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { until } from "../firmware-bridge/until.ts";
 import { missing } from "../peers.ts";
-import { agentAt, passed, pong } from "./bench-agent.ts";
+import { agentAt, benchAt, passed, pong } from "./bench-agent.ts";
 import { ControllerProcess } from "./controller-process.ts";
 import { HandBoard } from "./hand-board.ts";
 
@@ -31,4 +31,22 @@ test("record: both directions with times, whoever writes, and what is missing is
   const again = await agent.tether(["serial", "record", "bench", file]);
   assert.equal(again.code, 1, "an old recording is not written over");
   assert.match(again.stderr, /cannot write .*recording\.jsonl/);
+
+  // The recording stands in for the board.
+  const played = { ...benchAt(""), serial: { simulate: file } };
+  const configuration = { listen: { host: "127.0.0.1", port: 0 }, devices: [played] };
+  writeFileSync(agent.configurationFile, JSON.stringify(configuration));
+  const from = agent.log.length;
+  agent.signal("SIGHUP");
+  await agent.line(
+    "device-state",
+    ({ state, path }) => state === "ready" && path === `simulate:${file}`,
+    from,
+  );
+  await board.say("nobody hears this");
+  const heard = board.heard;
+  for (let round = 0; round < 2; round += 1) {
+    assert.equal((await agent.tether(["call", "devices.bench.ping"])).stdout, "PONG\n");
+  }
+  assert.equal(board.heard, heard, "nothing went to the board");
 });
