@@ -4,6 +4,7 @@ import { readRegisters, writeRegister } from "../../firmware-bridge/drivers/modb
 import { joinRanges, type NamedRegister } from "../../firmware-bridge/drivers/modbus/ranges.ts";
 import { RtuAnswerReader, rtuFrame } from "../../firmware-bridge/drivers/modbus/rtu.ts";
 import { crc16 } from "../../firmware-bridge/framing/crc16.ts";
+import { seeded } from "../wire/random.ts";
 
 const frame = (unitId: number, ...pdu: number[]) => rtuFrame({ unitId, pdu: Uint8Array.from(pdu) });
 const question = () => readRegisters("holding", 17, 0x6b, 3);
@@ -101,4 +102,18 @@ test("modbus: registers are joined by unit and table, over small gaps, up to wha
     "1 input 1 1 1",
     "2 holding 1 1 1",
   ]);
+});
+
+test("modbus rtu: noise of every kind is skipped, and nothing is kept of it", () => {
+  const random = seeded(5);
+  for (let round = 0; round < 300; round += 1) {
+    const reader = new RtuAnswerReader(question());
+    // Never 17, the unit: what begins as an answer is waited for.
+    const noise = Buffer.from(Array.from({ length: 997 }, () => 18 + Math.floor(random() * 238)));
+    for (let at = 0; at < noise.length; at += 1 + (round % 50)) {
+      assert.equal(reader.push(noise.subarray(at, at + 1 + (round % 50))), undefined);
+    }
+    assert.ok(reader.skipped >= 996);
+    assert.deepEqual(reader.push(ANSWER), { kind: "answer", result });
+  }
 });

@@ -8,11 +8,16 @@
 #include <util/crc16.h>
 #define FLASH_BYTE(at) pgm_read_byte(at)
 #define FLASH_HANDLER(at) ((tether_handler)pgm_read_ptr(at))
-#define NOT_CLEARED __attribute__((section(".noinit")))
+#define UNINITIALISED __attribute__((section(".noinit")))
 #else
 #define FLASH_BYTE(at) (*(const uint8_t *)(at))
 #define FLASH_HANDLER(at) (*(at))
-#define NOT_CLEARED
+#define UNINITIALISED
+#endif
+
+/* Where a variable keeps its value through a reset; what RAM holds at power-up is as good a beginning as any. */
+#ifndef TETHER_NOT_CLEARED
+#define TETHER_NOT_CLEARED UNINITIALISED
 #endif
 
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
@@ -29,8 +34,8 @@ enum { ASK_HELLO = 0x01, ASK_DESCRIPTION = 0x02, CALL = 0x03 };
 enum { HELLO = 0x81, PIECE = 0x82, RESULT = 0x83, ERROR = 0x84, VALUE = 0x85, LOG = 0x86 };
 enum { UNKNOWN = 1, ARGUMENTS = 2, FAILED = 3 };
 
-/* Tells one run of the program from the next; what RAM holds at power-up is as good a beginning as any. */
-static uint8_t instance NOT_CLEARED;
+/* Tells one run of the program from the next. */
+static uint8_t instance TETHER_NOT_CLEARED;
 
 static const char *description;
 static uint16_t description_length;
