@@ -360,8 +360,8 @@ export const TRANSFER = {
 export const SERIAL = {
   /** Bytes of one line or packet from a device. */
   unit: 64 * KiB,
-  /** Exchanges waiting for one device. */
-  queuedExchanges: 256,
+  /** Exchanges waiting for one device: a few batches of a thousand calls. */
+  queuedExchanges: 4_096,
   /** Milliseconds after which a port that has gone is first looked for; each pause is twice the last. */
   firstReopen: 25,
   /** Milliseconds between two looks for a port that is not there, at most. */

@@ -40,6 +40,36 @@ test("drivers: a Modbus bus from the laptop, by name and by address", {
   assert.deepEqual(device.readings, ["voltage", "pump"]);
 });
 
+test("drivers: two laptops with 1,000 Modbus questions each, and polls: every answer is its question's", {
+  skip: missing("pymodbus", "socat"),
+}, async (t) => {
+  const registers = { polled: { address: 7, every: "50ms" } };
+  const serial = { path: await startModbusServer(t) };
+  const devices = [{ name: "cellar", serial, driver: "modbus", modbus: { registers } }];
+  const agent = await startAgent(t, { configuration: { limits: { queuedCalls: 4096 }, devices } });
+  const homes = [await agent.pair(), await agent.pair()];
+  const ask = async (home: string, seed: number) => {
+    const questions = Array.from({ length: 1_000 }, (_, index) => ({
+      address: (seed * 13 + index * 7) % 890,
+      unitId: 1 + ((seed + index) % 3),
+    }));
+    const input = questions
+      .map(({ address, unitId }) => ({
+        method: "devices.cellar.readHoldingRegisters",
+        params: [address, 1, unitId],
+      }))
+      .map((call) => `${JSON.stringify(call)}\n`)
+      .join("");
+    const asked = await agent.tether(["call", "--batch", "-", "--json"], { home, input });
+    const answers = JSON.parse(asked.stdout) as { result?: number[]; error?: { code: string } }[];
+    assert.deepEqual(
+      answers.map(({ result, error }) => result?.[0] ?? JSON.stringify(error)),
+      questions.map(({ address, unitId }) => unitId * 1_000 + address),
+    );
+  };
+  await Promise.all(homes.map(ask));
+});
+
 test("drivers: a board that describes itself brings its procedures and readings", {
   skip: missing("simavr", "socat"),
 }, async (t) => {
