@@ -11,6 +11,7 @@ export {
   type RegisterProfile,
   TABLES,
 } from "./drivers/modbus/settings.ts";
+export { LINE_CHECKSUMS } from "./framing/checksum.ts";
 export type { HeldPort, HoldOptions } from "./held-port.ts";
 export type { InputLines, OutputLines } from "./link/link.ts";
 export { listPorts, type PortFacts } from "./link/ports.ts";

@@ -7,6 +7,7 @@ import { SERIAL } from "../protocol/limits.ts";
 import type { FramesSettings } from "./drivers/frames/settings.ts";
 import type { MicroPythonSettings } from "./drivers/micropython/settings.ts";
 import type { ModbusSettings } from "./drivers/modbus/settings.ts";
+import type { LineChecksum } from "./framing/checksum.ts";
 import { type PortSettings, SERIAL_DEFAULTS } from "./link/settings.ts";
 
 /** How lines are told apart and how long an answer may take unless the configuration says otherwise. */
@@ -138,6 +139,12 @@ export interface LineSettings {
   readonly timeout: number;
   /** Characters that begin another command on the same line, as `;` in SCPI; no bare text may have one. */
   readonly separators: string;
+  /** What the board writes, without a line's end, when it awaits the next command; it ends every answer. */
+  readonly prompt?: string;
+  /** How lines are secured, both ways. */
+  readonly checksum?: LineChecksum;
+  /** True when the board repeats every line that it is sent. */
+  readonly echo?: boolean;
 }
 
 /** How a machine that speaks G-code is driven. */

@@ -29,7 +29,7 @@ export function toDevices(drafts: Draft["devices"]): DeviceProfile[] {
           name,
           port,
           driver,
-          line,
+          line: present(line),
           ...(driver === "gcode" && { gcode: toGcode(gcode) }),
           commands: mapped(commands, toCommand),
           readings: mapped(readings, toReading),

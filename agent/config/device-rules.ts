@@ -31,6 +31,10 @@ export function checkDevices(devices: Draft["devices"], reading: Reading, known:
     if (device.serial !== undefined) checkSerial(device.serial, `${path}.serial`, ports, reading, known);
     checkDriver(device, path, reading, known);
     checkModbus(device.modbus, `${path}.modbus`, reading);
+    const { terminator, prompt } = device.line;
+    if (prompt?.includes(terminator)) {
+      reading.mistake(`${path}.line.prompt`, "has the terminator in it, allowed: a prompt without one");
+    }
     if (device.driver === "gcode") checkGcode(device.gcode, `${path}.gcode`, reading);
     for (const [name, command] of Object.entries(device.commands)) {
       checkCommand(command, `${path}.commands.${name}`, reading);

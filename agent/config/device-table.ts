@@ -1,5 +1,6 @@
 import {
   FRAMES_DEFAULTS,
+  LINE_CHECKSUMS,
   LINE_DEFAULTS,
   MICROPYTHON_DEFAULTS,
   PORT_POLICY,
@@ -134,6 +135,9 @@ export const DEVICE = {
     terminator: standard<string>(escapedText(16), LINE_DEFAULTS.terminator),
     timeout: durationKey(...ANSWER_TIME, LINE_DEFAULTS.timeout),
     separators: standard<string>(punctuation(16), LINE_DEFAULTS.separators, "none"),
+    prompt: optional(escapedText(32)),
+    checksum: optional(choice(LINE_CHECKSUMS)),
+    echo: optional(boolean(), "false"),
   }),
   gcode: section(GCODE),
   commands: mapKey(map(MEMBER_NAME, group(COMMAND), CONFIGURATION.members)),

@@ -41,9 +41,10 @@ export class AnswerFormat {
    *
    * @param what names the command in errors.
    * @param isReading tells lines that came unasked.
+   * @param prompt what the board writes after every answer, where it does.
    */
-  begin(what: string, isReading: (line: string) => boolean): Answer {
-    return new Answer(this, what, isReading);
+  begin(what: string, isReading: (line: string) => boolean, prompt?: string): Answer {
+    return new Answer(this, what, isReading, prompt);
   }
 }
 
@@ -52,16 +53,25 @@ export class Answer {
   readonly #format: AnswerFormat;
   readonly #what: string;
   readonly #isReading: (line: string) => boolean;
+  readonly #prompt: string | undefined;
   readonly #values: (DeviceValue | DeviceRecord)[] = [];
   #bytes = 0;
+  /** What the answer gives, while the prompt after it is awaited. */
+  #result: { readonly value: DeviceResult } | undefined;
   #failure: TetherError | undefined;
   /** The last line or noise that was neither of the answer nor a reading. */
   #other: LineUnit | undefined;
 
-  constructor(format: AnswerFormat, what: string, isReading: (line: string) => boolean) {
+  constructor(
+    format: AnswerFormat,
+    what: string,
+    isReading: (line: string) => boolean,
+    prompt: string | undefined,
+  ) {
     this.#format = format;
     this.#what = what;
     this.#isReading = isReading;
+    this.#prompt = prompt;
   }
 
   /** True while the device may still be about to answer: it has said nothing else instead. */
@@ -79,9 +89,15 @@ export class Answer {
       this.#other = unit;
       return undefined;
     }
+    if (unit.kind === "prompt") return this.#prompted(unit.text);
+    if (this.#result !== undefined) return undefined; // only the prompt is still to come
     const { isError, isEnd, count, several } = this.#format;
     if (isError?.(unit.text)) {
-      throw new TetherError("device-failed", `${this.#what}: the device answered ${shown(unit.text)}`);
+      this.#failure = new TetherError(
+        "device-failed",
+        `${this.#what}: the device answered ${shown(unit.text)}`,
+      );
+      return this.#complete();
     }
     if (isEnd?.(unit.text)) return this.#complete();
     const value = this.#read(unit.text);
@@ -91,12 +107,25 @@ export class Answer {
     }
     this.#keep(value, unit.text);
     if (this.#values.length !== count) return undefined;
-    return several ? this.#complete() : { result: this.#checked()[0] ?? null };
+    return this.#complete(several ? undefined : (this.#values[0] ?? null));
+  }
+
+  /** The board awaits the next command: the answer is over, if it has come. */
+  #prompted(text: string): { readonly result: DeviceResult } | undefined {
+    if (this.#result !== undefined) return { result: this.#checked(this.#result.value) };
+    const { isEnd, count } = this.#format;
+    if (isEnd?.(text)) return { result: this.#checked(this.#values) };
+    return count === 0 ? { result: null } : undefined;
   }
 
   /** What is missing after so many milliseconds. */
   timedOut(timeout: number): TetherError {
     const { awaited, count, several } = this.#format;
+    if (this.#result !== undefined || count === 0) {
+      const prompt = shown(this.#prompt ?? "");
+      const where = count === 0 ? "" : " after the answer";
+      return new TetherError("timeout", `${this.#what}: no prompt ${prompt}${where} within ${timeout} ms`);
+    }
     const came = this.#values.length;
     const part = several && count !== undefined ? `only ${came} of ${count}` : "no";
     const before = several && count === undefined && came > 0 ? ` (${came} lines came before it)` : "";
@@ -127,13 +156,16 @@ export class Answer {
     }
   }
 
-  #complete(): { readonly result: DeviceResult } {
-    return { result: this.#checked() };
+  /** The answer has come; where the board prompts after it, that is awaited too. */
+  #complete(result: DeviceResult = this.#values): { readonly result: DeviceResult } | undefined {
+    if (this.#prompt === undefined) return { result: this.#checked(result) };
+    this.#result = { value: result };
+    return undefined;
   }
 
-  #checked(): (DeviceValue | DeviceRecord)[] {
+  #checked(result: DeviceResult): DeviceResult {
     if (this.#failure) throw this.#failure;
-    return this.#values;
+    return result;
   }
 }
 
@@ -164,8 +196,9 @@ function lineSchema({ type = "string", fields }: CommandProfile): JsonSchema {
 }
 
 function described(unit: LineUnit): string {
-  if (unit.kind === "line") return shown(unit.text);
+  if (unit.kind !== "noise") return shown(unit.text);
   const sample = `(${Buffer.from(unit.sample).toString("hex")})`;
+  if (unit.why === "checksum") return `a line without the right checksum ${sample}`;
   if (unit.why === "too-long") return `a line without end ${sample}`;
   return `what is no UTF-8 text ${sample}, as at a wrong baudRate,`;
 }

@@ -1,7 +1,7 @@
 import { TetherError } from "../../protocol/errors.ts";
 import type { CommandProfile, DeviceProfile } from "../profile.ts";
 import { type DeviceResult, parameterSchema, shown } from "../value.ts";
-import { answerFormat } from "./answer.ts";
+import { AnswerFormat, answerFormat } from "./answer.ts";
 import type { Driver, DriverCommand, DriverPort, ReadingSink } from "./driver.ts";
 import { LineTalk } from "./line-talk.ts";
 import { located } from "./located.ts";
@@ -20,6 +20,9 @@ import { CommandTemplate } from "./template.ts";
 export function createLineDriver(profile: DeviceProfile, readings: ReadingSink): Driver {
   return new LineDriver(profile, readings);
 }
+
+/** A command that is answered by the next prompt alone. */
+const SILENT = new AnswerFormat({ send: "", parameters: {}, lines: 0 });
 
 class LineDriver implements Driver {
   readonly commands: readonly DriverCommand[];
@@ -42,7 +45,7 @@ class LineDriver implements Driver {
   }
 
   attach(port: DriverPort): void {
-    this.#talk = new LineTalk(this.#profile.line.terminator, port);
+    this.#talk = new LineTalk(this.#profile.line, port);
     for (const poll of this.#polls) this.#timers.push(poll.start(this.#sink));
   }
 
@@ -72,7 +75,8 @@ class LineDriver implements Driver {
   }
 
   #command(name: string, profile: CommandProfile): DriverCommand {
-    const format = answerFormat(profile);
+    const { prompt } = this.#profile.line;
+    const format = answerFormat(profile) ?? (prompt === undefined ? undefined : SILENT);
     const template = new CommandTemplate(profile, this.#profile.line);
     const timeout = profile.timeout ?? this.#profile.line.timeout;
     const what = `${this.#profile.name}.${name}`;
@@ -84,11 +88,11 @@ class LineDriver implements Driver {
       name,
       summary: profile.summary ?? `Sends ${shown(profile.send)} to ${this.#profile.name}.`,
       parameters: Object.fromEntries(parameters),
-      result: format?.schema ?? { type: "null" },
+      result: format === undefined || format === SILENT ? { type: "null" } : format.schema,
       run: async (args, signal): Promise<DeviceResult> => {
-        const bytes = template.render(args);
-        const answer = format?.begin(what, (line) => this.#matched.isReading(line));
-        return await this.#attached.ask({ bytes, answer, timeout, what }, signal);
+        const text = template.render(args);
+        const answer = format?.begin(what, (line) => this.#matched.isReading(line), prompt);
+        return await this.#attached.ask({ text, answer, timeout, what }, signal);
       },
     };
   }

@@ -20,7 +20,7 @@ export function createRawDriver({ name, commands, readings, line }: DeviceProfil
   return {
     commands: [],
     attach(port) {
-      talk = new LineTalk(line.terminator, port);
+      talk = new LineTalk({ terminator: line.terminator }, port);
     },
     async say(text, signal) {
       if (!talk) throw new TetherError("device-missing", `${name} is not connected`);

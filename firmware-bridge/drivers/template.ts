@@ -1,5 +1,4 @@
 import { TetherError } from "../../protocol/errors.ts";
-import { SERIAL } from "../../protocol/limits.ts";
 import type { CommandProfile, LineSettings, ParameterProfile, ValueSchema } from "../profile.ts";
 
 /** Cc of Unicode, and its line and paragraph separators: no text parameter needs one, any could end a line. */
@@ -38,20 +37,16 @@ export class CommandTemplate {
   }
 
   /**
-   * The bytes to send, terminator included.
+   * The text to send, without the last terminator.
    *
    * @throws TetherError `invalid` when a value is not of its type or could smuggle in a second command.
    */
-  render(args: { readonly [name: string]: unknown }): Uint8Array {
+  render(args: { readonly [name: string]: unknown }): string {
     const text = this.#pieces
       .map((piece, index) => (index % 2 === 0 ? piece : this.#written(piece, args)))
       .join("");
     this.#requireOneLine(text);
-    const bytes = Buffer.from(text + this.#terminator, "utf8");
-    if (bytes.length > SERIAL.unit) {
-      throw new TetherError("invalid", `a command of ${bytes.length} bytes; ${SERIAL.unit} are allowed`);
-    }
-    return bytes;
+    return text;
   }
 
   #written(name: string, args: { readonly [name: string]: unknown }): string {

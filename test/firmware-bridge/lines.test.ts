@@ -3,7 +3,8 @@ import { test } from "node:test";
 import { type LineFormat, LineParser, type LineUnit } from "../../firmware-bridge/framing/lines.ts";
 
 const line = (text: string): LineUnit => ({ kind: "line", text });
-const noise = (why: "too-long" | "not-utf8", sample: string | number[]): LineUnit => ({
+const prompt = (text: string): LineUnit => ({ kind: "prompt", text });
+const noise = (why: "too-long" | "not-utf8" | "checksum", sample: string | number[]): LineUnit => ({
   kind: "noise",
   why,
   sample: Uint8Array.from(typeof sample === "string" ? Buffer.from(sample) : sample),
@@ -64,6 +65,46 @@ const TABLE: readonly Row[] = [
     bytes: "1234\r\n12345\r\n\r\n123\r4\r\n",
     units: [line("1234"), noise("too-long", "12345\r"), line(""), noise("too-long", "123\r4\r")],
   },
+  {
+    what: "prompts before, after and alone",
+    format: { terminator: "\n", prompt: "> ", limit: 4 },
+    bytes: "> 1234\n> > 2\n>3\n > \n> ",
+    units: [
+      prompt("> "),
+      line("1234"),
+      prompt("> "),
+      prompt("> "),
+      line("2"),
+      line(">3"),
+      line(" > "),
+      prompt("> "),
+    ],
+  },
+  {
+    what: "a prompt after a line over the limit",
+    format: { terminator: "\n", prompt: "> ", limit: 4 },
+    bytes: "12345\n> 1> \n",
+    units: [noise("too-long", "12345"), prompt("> "), line("1> ")],
+  },
+  {
+    what: "NMEA sentences",
+    format: { terminator: "\r\n", checksum: "nmea" },
+    bytes: "$GPGLL,5300.97914,N,00259.98174,E,125926,A*28\r\n!A*41\r\n$B*b2\r\n$B*42\r\n$B\r\n*00\r\n",
+    units: [
+      line("$GPGLL,5300.97914,N,00259.98174,E,125926,A"),
+      line("!A"),
+      noise("checksum", "$B*b2"),
+      line("$B"),
+      noise("checksum", "$B"),
+      line(""),
+    ],
+  },
+  {
+    what: "sums",
+    format: { terminator: "\r", checksum: "sum8" },
+    bytes: "#0184\r#0jbd\r#0185\r4\r",
+    units: [line("#01"), line("#0j"), noise("checksum", "#0185"), noise("checksum", "4")],
+  },
   { what: "no end", format: { terminator: "\n" }, bytes: "OK", units: [] },
 ];
 
@@ -112,7 +153,7 @@ test("lines: however random bytes are divided, the same units come, and none is 
   const alphabet = [0x0a, 0x0d, 0x0a, 0x41, 0x42, 0xc3, 0xa9, 0xff, 0x00, 0x61];
   for (let round = 0; round < 500; round += 1) {
     const terminator = ["\n", "\r\n", "AA", "\n\r\n"][random(4)] ?? "\n";
-    const format = { terminator, limit: 1 + random(20) };
+    const format = { terminator, limit: 1 + random(20), prompt: ["", "B", "aB", "aa"][random(4)] };
     const bytes = Uint8Array.from({ length: random(400) }, () => alphabet[random(alphabet.length)] ?? 0);
     const pieces: Uint8Array[] = [];
     for (let at = 0; at < bytes.length; ) {
