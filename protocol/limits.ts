@@ -336,6 +336,9 @@ export const TRANSFER = {
   journalBytes: 4 * MiB,
   /** Characters of what tells one command's transfer from all others. */
   transferId: 64,
+  /** Bytes of the history of a transfer of many files, and files of it that the sender is told of. */
+  historyBytes: 16 * MiB,
+  historyFiles: 100_000,
   /** Parts of broken transfers that an agent keeps, and the milliseconds that each is kept. */
   leftovers: 64,
   leftoverAge: 86_400_000,

@@ -14,6 +14,8 @@ export interface WholeFile {
   readonly entry: number;
   /** For messages. */
   readonly path: string;
+  /** Its path in the transfer, as the sender has it. */
+  readonly sentPath: string;
 }
 
 /** A folder in which nothing more appears. */
@@ -29,7 +31,7 @@ export interface FilledFolder {
 export interface GroupCommitOptions {
   readonly verified: VerifiedFolders;
   /** A file has got its name. */
-  readonly onFile: () => void;
+  readonly onFile: (file: WholeFile) => void;
   /** So many files have their names, and those are on the disk. */
   readonly onTaken: (files: number) => void;
   readonly onFailed: (entry: number, error: TetherError) => void;
@@ -69,6 +71,12 @@ export class GroupCommit {
   /** Files that have their names, and their bytes. */
   get committed(): { readonly files: number; readonly bytes: number } {
     return { files: this.#files, bytes: this.#bytes };
+  }
+
+  /** Counts a file that was there already. */
+  count(size: number): void {
+    this.#files++;
+    this.#bytes += size;
   }
 
   /** A name has appeared in a folder. */
@@ -168,14 +176,15 @@ export class GroupCommit {
     if (finishing.length > 0) this.#options.onTaken(this.#files);
   }
 
-  #commitFile({ incoming, entry, path }: WholeFile, unsynced: unknown): void {
+  #commitFile(file: WholeFile, unsynced: unknown): void {
+    const { incoming, entry, path } = file;
     try {
       if (unsynced !== undefined) throw unsynced;
       this.#options.verified.verify(incoming.folder);
       incoming.commit();
       this.#files++;
       this.#bytes += incoming.size;
-      this.#options.onFile();
+      this.#options.onFile(file);
     } catch (error) {
       incoming.forget();
       this.#options.onFailed(entry, entryError("write", path, error));

@@ -136,6 +136,11 @@ export class IncomingFile {
     return this.#header.size;
   }
 
+  /** The time that it gets. */
+  get modified(): number {
+    return this.#header.modified;
+  }
+
   /** True while so much waits to be written that no more should be taken. */
   get isFull(): boolean {
     return this.#gatheredBytes >= TRANSFER.writeBytes && this.#writes >= TRANSFER.writes;
@@ -265,6 +270,7 @@ export class IncomingFile {
     if (this.#failure !== undefined) throw this.#failure;
     const matches = this.#digests.matches(digest);
     if (this.#received !== this.size || !matches) throw damaged();
+    this.#context.writers.ending(this.folder, this.name);
     if (this.#isThere) return;
     const seconds = this.#header.modified / 1000;
     futimesSync(this.descriptor, seconds, seconds);

@@ -5,6 +5,7 @@ export * from "./entry-list.ts";
 export * from "./exclusions.ts";
 export * from "./folder.ts";
 export * from "./folder-lock.ts";
+export { historyFor, TransferHistory } from "./history.ts";
 export { removeOldParts, removePart } from "./kept-part.ts";
 export * from "./names.ts";
 export * from "./private-files.ts";

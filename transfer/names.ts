@@ -1,11 +1,21 @@
 import { FILES, TetherError } from "../protocol/index.ts";
 
-/** Names of files that are not whole yet, and of their journals: `.tether-`, a random number, the ending. */
-const UNFINISHED = /^\.tether-[0-9a-f]{16}\.(part|journal)$/;
+/** Names of files that are not whole yet, of their journals, and of histories: `.tether-`, a number, the ending. */
+const UNFINISHED = /^\.tether-[0-9a-f]{16}\.(part|journal|history)$/;
 
 /** True for the name of a file that is being received or was left by a broken transfer, or of its journal. */
 export function isPartial(name: string): boolean {
   return UNFINISHED.test(name);
+}
+
+/** The name of a transfer's history; `unique` is 16 hexadecimal digits. */
+export function historyName(unique: string): string {
+  return `.tether-${unique}.history`;
+}
+
+/** True for the name of a transfer's history. */
+export function isHistory(name: string): boolean {
+  return isPartial(name) && name.endsWith(".history");
 }
 
 /** The name of a partial file's journal. */

@@ -2,6 +2,7 @@ import { asTetherError, FILES, TetherError, TRANSFER } from "../protocol/index.t
 import { entryError } from "./entry-error.ts";
 import type { Folder } from "./folder.ts";
 import { type FilledFolder, GroupCommit, type WholeFile } from "./group-commit.ts";
+import { isSameFile, type TransferHistory } from "./history.ts";
 import { IncomingFile } from "./incoming-file.ts";
 import { isPartOf, type KeptPart, KeptParts, removePart, takePart } from "./kept-part.ts";
 import { enterFolder, leadsOut, makeFolder, makeLink } from "./make-entry.ts";
@@ -46,6 +47,8 @@ export interface ReceiverOptions {
   /** Told of what is worth knowing and no failure. */
   readonly onNote: (note: string) => void;
   readonly leftovers?: Leftovers;
+  /** What an earlier try of the same transfer has brought, where that is of use. */
+  readonly history?: TransferHistory | undefined;
   /** Given where what comes is a sync. */
   readonly sync?: SyncTargetOptions;
 }
@@ -69,6 +72,8 @@ export interface Received {
 
 /** A folder that the records are in. */
 interface Level extends FilledFolder {
+  /** Its path in the transfer, as the sender has it; ends with a slash. */
+  readonly sentPath: string;
   /** Made by this transfer: nothing else is in it. */
   readonly isNew: boolean;
 }
@@ -101,6 +106,7 @@ export class Receiver {
   /** Reading and copying, which holds files open. */
   #working: Promise<void> | undefined;
   #discarding: Promise<void> | undefined;
+  #telling: Promise<void> | undefined;
   /** True while what comes next has to wait for the disk. */
   #blocked = false;
   #ended = false;
@@ -112,8 +118,14 @@ export class Receiver {
     this.#parts = new KeptParts(options.writers);
     this.#commits = new GroupCommit({
       verified: this.#verified,
-      onFile: () => options.progress.files++,
-      onTaken: (taken) => options.report({ taken }),
+      onFile: ({ sentPath, incoming }) => {
+        options.progress.files++;
+        options.history?.note(sentPath, incoming.size, incoming.modified);
+      },
+      onTaken: (taken) => {
+        options.history?.write();
+        options.report({ taken });
+      },
       onFailed: (entry, error) => this.#fail(entry, error),
       onNote: options.onNote,
       onBroken: (error) => void this.abort(error),
@@ -131,6 +143,22 @@ export class Receiver {
       this.#reject = reject;
     });
     this.done.catch(() => undefined);
+  }
+
+  /** Tells the sender which files are there, before it sends anything; for a sender that waits for it. */
+  async tellHistory(): Promise<void> {
+    const { history, report } = this.#options;
+    const telling = async () => {
+      for await (const have of history?.there(() => this.#over) ?? []) report({ have, more: true });
+      if (!this.#over) report({ have: [], more: false });
+    };
+    this.#telling = telling();
+    await this.#telling.catch((thrown) => this.abort(asTetherError(thrown)));
+  }
+
+  /** True when it is given up, or all is received; {@link done} settles in a moment. */
+  get isOver(): boolean {
+    return this.#over;
   }
 
   /** Bytes of content that an earlier transfer had brought. */
@@ -163,10 +191,12 @@ export class Receiver {
     }
     this.#over = true;
     await this.#discarding;
+    await this.#telling?.catch(() => undefined);
     const left = this.#file?.incoming.leave();
     await this.#working;
     await left;
     await this.#commits.finish().catch(() => undefined);
+    this.#options.history?.leave();
     this.#closeFolders();
     this.#reject(reason);
   }
@@ -238,6 +268,9 @@ export class Receiver {
         break;
       case "from":
         this.#goOn(item.offset);
+        break;
+      case "kept":
+        this.#keep(item.header);
         break;
       case "sync":
         this.#handleSync(readSyncItem(item.type, item.body));
@@ -347,8 +380,35 @@ export class Receiver {
     });
   }
 
+  /** A file that the sender leaves out, because it has been told that it is here. */
+  #keep({ name, size, modified }: FileHeader): void {
+    this.#between();
+    const entry = this.#entries++;
+    if (this.#ignoredLevels > 0) return;
+    const { folder, path, sentPath } = this.#where();
+    const own = this.#ownName(name);
+    try {
+      checkName(own);
+      this.#verified.verify(folder);
+      if (!isSameFile(folder, own, size, modified)) {
+        throw new TetherError("integrity", "it was here, and somebody has changed it since", {
+          hint: "try again",
+        });
+      }
+    } catch (error) {
+      this.#fail(entry, entryError("write", path + own, error));
+      return;
+    }
+    this.#options.history?.note(sentPath + name, size, modified);
+    this.#options.progress.begin(path + own, size);
+    this.#options.progress.advance(size);
+    this.#options.progress.files++;
+    this.#resumed += size;
+    this.#commits.count(size);
+  }
+
   #openFile(header: FileHeader, entry: number, mayAskAgain: boolean, kept?: KeptPart): void {
-    const { folder, path, isNew } = this.#where();
+    const { folder, path, sentPath, isNew } = this.#where();
     const name = this.#ownName(header.name);
     const { room, writers, key, progress, leftovers } = this.#options;
     progress.begin(path + name, header.size);
@@ -371,7 +431,7 @@ export class Receiver {
       const digests =
         this.#basis === undefined ? { key, entry } : ({ key, entry: this.#basis, what: "basis" } as const);
       const incoming = new IncomingFile(folder, name, header, digests, context, left);
-      this.#file = { incoming, entry, path: path + name };
+      this.#file = { incoming, entry, path: path + name, sentPath: sentPath + header.name };
     } catch (thrown) {
       const error = entryError("write", path + name, thrown);
       const refuse = () => {
@@ -515,10 +575,11 @@ export class Receiver {
       this.#ignoredLevels++;
       return;
     }
-    const { folder: parent, path } = this.#where();
+    const { folder: parent, path, sentPath: above } = this.#where();
+    const sentPath = `${above}${name}/`;
     const own = this.#ownName(name);
     if (own === "" && this.#levels.length === 0) {
-      this.#levels.push({ folder: parent, facts, path, isTarget: true, isNew: false });
+      this.#levels.push({ folder: parent, facts, path, sentPath, isTarget: true, isNew: false });
       return;
     }
     try {
@@ -530,6 +591,7 @@ export class Receiver {
         folder: enterFolder(parent, own),
         facts,
         path: `${path}${own}/`,
+        sentPath,
         isTarget: false,
         isNew,
       });
@@ -574,8 +636,8 @@ export class Receiver {
       throw new TetherError("invalid", "a file that does not end");
   }
 
-  #where(): { readonly folder: Folder; readonly path: string; readonly isNew: boolean } {
-    return this.#levels.at(-1) ?? { ...this.#options.target, isNew: false };
+  #where(): Pick<Level, "folder" | "path" | "sentPath" | "isNew"> {
+    return this.#levels.at(-1) ?? { ...this.#options.target, sentPath: "", isNew: false };
   }
 
   /** What an entry is called here: only those of the top may have another name. */
@@ -645,6 +707,7 @@ export class Receiver {
     try {
       await this.#commits.finish();
       const { files, bytes } = this.#commits.committed;
+      this.#options.history?.remove();
       const { removed = 0, unchanged = 0 } = this.#sync ?? {};
       this.#options.report({ done: { files, bytes, ...(this.#sync !== undefined && { removed }) } });
       this.#resolve({ files, bytes, removed, unchanged });

@@ -5,7 +5,7 @@ import { DIGEST_BYTES } from "./digest.ts";
  * What a sender writes: records, one after the other, in the DATA of a stream of kind `files`. Each is u8 type,
  * u32 length of its body, body; big-endian. Files and folders come depth first, so each has but one name.
  *
- * Entries are counted from 0: each FILE, FOLDER, LINK and FAILED is one.
+ * Entries are counted from 0: each FILE, FOLDER, LINK, FAILED and KEPT is one.
  */
 export const RECORD = {
   /** Begins a file: u64 size, u16 mode, i64 seconds and u32 nanoseconds of its time, name. */
@@ -35,9 +35,11 @@ export const RECORD = {
   SOURCE: 11,
   /** The content goes on somewhere else, and what came of it before is void: u64 offset. */
   FROM: 12,
+  /** A file that the receiver has said it has: as FILE, and nothing of it follows. */
+  KEPT: 13,
 } as const;
 
-const LAST_RECORD = RECORD.FROM;
+const LAST_RECORD = RECORD.KEPT;
 /** Types from here to {@link LAST_SYNC} are those of `sync`: see sync-record.ts. */
 const FIRST_SYNC = 32;
 const LAST_SYNC = 47;
@@ -79,6 +81,7 @@ export type Item =
   | { readonly kind: "check"; readonly digest: Buffer }
   | { readonly kind: "source"; readonly identity: Buffer }
   | { readonly kind: "from"; readonly offset: number }
+  | { readonly kind: "kept"; readonly header: FileHeader }
   | { readonly kind: "sync"; readonly type: number; readonly body: Buffer };
 
 /** Permission bits that travel: no set-user-id, set-group-id or sticky bit. */
@@ -245,11 +248,10 @@ export class RecordReader {
 
 function readItem(type: number, body: Buffer): Item {
   switch (type) {
-    case RECORD.FILE: {
-      atLeast(body, 8 + FACTS_BYTES);
-      const name = text(body.subarray(8 + FACTS_BYTES));
-      return { kind: "file", header: { name, size: readU64(body, 0), ...readFacts(body, 8) } };
-    }
+    case RECORD.FILE:
+      return { kind: "file", header: readHeader(body) };
+    case RECORD.KEPT:
+      return { kind: "kept", header: readHeader(body) };
     case RECORD.END:
       if (body.length !== 1 + DIGEST_BYTES) throw malformed();
       return { kind: "end", digest: body.subarray(1), grew: ((body[0] as number) & GREW) !== 0 };
@@ -283,6 +285,12 @@ function readItem(type: number, body: Buffer): Item {
     default:
       return { kind: "sync", type, body };
   }
+}
+
+function readHeader(body: Buffer): FileHeader {
+  atLeast(body, 8 + FACTS_BYTES);
+  const name = text(body.subarray(8 + FACTS_BYTES));
+  return { name, size: readU64(body, 0), ...readFacts(body, 8) };
 }
 
 /** Writes mode and time: u16 mode, i64 seconds, u32 nanoseconds. */

@@ -13,6 +13,8 @@ export type FilesRequest =
       readonly totals: boolean;
       /** Whether the receiver says what it has of large files already. */
       readonly resumes: boolean;
+      /** Whether the receiver says first which files it has already. */
+      readonly tellsHistory: boolean;
     }
   | {
       /** To the agent. */
@@ -22,6 +24,8 @@ export type FilesRequest =
       readonly several: boolean;
       /** What tells the transfer of one command from all others: an earlier one of the same is over. */
       readonly transfer: string;
+      /** The same for the same command whenever it runs; empty when it need not go on where it stopped. */
+      readonly history: string;
     }
   | SyncRequest;
 
@@ -58,6 +62,8 @@ export type Report =
         readonly hint?: string;
       };
     }
+  /** The numbers of files that are here already; `more`: these are not all. */
+  | { readonly have: readonly number[]; readonly more: boolean }
   /** So much of the entry is here already. */
   | { readonly part: PartShape }
   /** The entry of this number could not be made from the old file, and is to come as a whole. */
@@ -76,7 +82,19 @@ export function readFilesRequest(text: string): { readonly request: FilesRequest
   const key = typeof value.key === "string" ? Buffer.from(value.key, "base64") : Buffer.alloc(0);
   if (key.length !== DIGEST_KEY_BYTES)
     throw new TetherError("invalid", `a request with no key of ${DIGEST_KEY_BYTES} bytes`);
-  const { action, source, sources, target, recursive, totals, resumes, several, transfer } = value;
+  const {
+    action,
+    source,
+    sources,
+    target,
+    recursive,
+    totals,
+    resumes,
+    several,
+    transfer,
+    tellsHistory,
+    history,
+  } = value;
   if (action === "get" && isTexts(sources)) {
     if (sources.length === 0 || sources.length > TRANSFER.sources) {
       throw new TetherError("limit", `${sources.length} sources; allowed: 1 to ${TRANSFER.sources}`);
@@ -88,13 +106,23 @@ export function readFilesRequest(text: string): { readonly request: FilesRequest
         recursive: recursive === true,
         totals: totals === true,
         resumes: resumes === true,
+        tellsHistory: tellsHistory === true,
       },
       key,
     };
   }
   if (action === "put" && typeof target === "string") {
-    const id = typeof transfer === "string" && transfer.length <= TRANSFER.transferId ? transfer : "";
-    return { request: { action: "put", target, several: several === true, transfer: id }, key };
+    const id = shortText(transfer);
+    return {
+      request: {
+        action: "put",
+        target,
+        several: several === true,
+        transfer: id,
+        history: shortText(history),
+      },
+      key,
+    };
   }
   if (action === "sync" && (typeof source === "string") !== (typeof target === "string")) {
     const { delete: remove, dryRun, checksum, exclude } = value;
@@ -120,12 +148,13 @@ export type ReadReport =
 
 /** Reads a report. Throws `invalid` for anything else. */
 export function readReport(text: string): ReadReport {
-  const { taken, failed, part, again, done } = parseObject(text) as { [name: string]: unknown };
+  const { taken, failed, have, more, part, again, done } = parseObject(text) as { [name: string]: unknown };
   if (typeof taken === "number") return { taken };
   if (isObject(failed) && typeof failed.entry === "number" && typeof failed.message === "string") {
     const { code, message, hint } = TetherError.fromJSON(failed);
     return { failed: { entry: failed.entry, code, message, ...(hint !== undefined && { hint }) } };
   }
+  if (Array.isArray(have) && have.every(Number.isSafeInteger)) return { have, more: more === true };
   if (isObject(part)) return { part: readPartShape(part) };
   if (typeof again === "number") return { again };
   if (isObject(done) && typeof done.files === "number" && typeof done.bytes === "number") {
@@ -150,4 +179,8 @@ function isObject(value: unknown): value is { readonly [name: string]: unknown }
 
 function isTexts(value: unknown): value is readonly string[] {
   return Array.isArray(value) && value.every((item) => typeof item === "string");
+}
+
+function shortText(value: unknown): string {
+  return typeof value === "string" && value.length <= TRANSFER.transferId ? value : "";
 }

@@ -15,6 +15,7 @@ import { ContentDigests } from "./digest.ts";
 import { entryError } from "./entry-error.ts";
 import { readFully } from "./file-reading.ts";
 import type { Folder } from "./folder.ts";
+import { fileNumber } from "./history.ts";
 import { isPartial } from "./names.ts";
 import { type PartOffer, provenBytes } from "./prefix-proof.ts";
 import type { Progress } from "./progress.ts";
@@ -60,6 +61,8 @@ export interface SenderOptions {
   readonly recursive: boolean;
   /** Whether the receiver says what it has of a large file already. */
   readonly resumes: boolean;
+  /** Whether the receiver says first which files it has already. */
+  readonly awaitsHistory?: boolean;
   readonly progress: Progress;
   /** Told of everything that could not be read. */
   readonly onFailed: (error: TetherError) => void;
@@ -79,6 +82,13 @@ export class Sender {
   /** The file of which it is to be known how much of it is there already. */
   #asked: { readonly entry: number; readonly answer: (offer: PartOffer) => void } | undefined;
   #resumed = 0;
+  /** Numbers of files that the receiver has. */
+  readonly #there = new Set<number>();
+  /** Called when all of those are known. */
+  #toldThere: () => void = () => undefined;
+  readonly #thereKnown: Promise<void>;
+  /** The folders that what is sent is in, as the receiver is told. */
+  readonly #names: string[] = [];
   #entries = 0;
   #stopped: TetherError | undefined;
   #total: { readonly files: number; readonly bytes: number } | undefined;
@@ -86,6 +96,9 @@ export class Sender {
   constructor(options: SenderOptions) {
     this.#options = options;
     this.#writer = new RecordWriter(options.output);
+    this.#thereKnown = new Promise((resolve) => {
+      this.#toldThere = resolve;
+    });
   }
 
   /** Counts something as not sent that was begun, and that the receiver knows of. */
@@ -109,6 +122,14 @@ export class Sender {
     this.offered(entry, NOTHING);
   }
 
+  /** The receiver has the files of these numbers; `more`: and others. */
+  has(numbers: readonly number[], more: boolean): void {
+    if (this.#there.size > TRANSFER.historyFiles)
+      throw new TetherError("limit", "too many files that are there");
+    for (const number of numbers) this.#there.add(number);
+    if (!more) this.#toldThere();
+  }
+
   /** The receiver has a part of this entry. */
   offered(entry: number, offer: PartOffer): void {
     if (this.#asked?.entry !== entry) return;
@@ -126,6 +147,7 @@ export class Sender {
     this.#stopped ??= reason;
     this.#writer.fail(reason);
     this.#asked?.answer(NOTHING);
+    this.#toldThere();
   }
 
   /** Throws the reason when the sending was ended. */
@@ -148,12 +170,14 @@ export class Sender {
   async enter(base: string, facts: EntryFacts): Promise<number> {
     this.checkStopped();
     const number = this.#entries++;
+    this.#names.push(base);
     await this.#writer.write(RECORD.FOLDER, folderBody(base, facts));
     return number;
   }
 
   /** Comes out of the folder. */
   leave(): Promise<void> {
+    this.#names.pop();
     return this.#writer.write(RECORD.LEAVE, Buffer.alloc(0));
   }
 
@@ -201,6 +225,7 @@ export class Sender {
 
   /** Sends everything; resolves once the last record is handed to the output. Rejects only when stopped. */
   async send(sources: readonly Source[]): Promise<void> {
+    if (this.#options.awaitsHistory === true) await this.#thereKnown;
     for (const source of sources) {
       let opened: OpenSource;
       try {
@@ -339,7 +364,12 @@ export class Sender {
     const { progress, key, resumes } = this.#options;
     const { size } = facts;
     progress.begin(path, size);
-    const number = await this.begin({ name: base, size, mode: facts.mode, modified: facts.mtimeMs });
+    const header = { name: base, size, mode: facts.mode, modified: facts.mtimeMs };
+    if (this.#isThere(header)) {
+      await this.#keep(header);
+      return;
+    }
+    const number = await this.begin(header);
     const digests = new ContentDigests(key, number);
     const content = { descriptor, size, digests, number };
     let failure: TetherError | undefined;
@@ -363,6 +393,22 @@ export class Sender {
     progress.undo();
     await this.#writer.write(RECORD.ABORT, errorBody(failure));
     if (!this.#refused.has(number)) this.#options.onFailed(failure);
+  }
+
+  #isThere({ name, size, modified }: FileHeader): boolean {
+    if (this.#there.size === 0) return false;
+    return this.#there.has(fileNumber([...this.#names, name].join("/"), size, modified));
+  }
+
+  /** Leaves out a file that the receiver has. */
+  async #keep(header: FileHeader): Promise<void> {
+    const { progress } = this.#options;
+    this.checkStopped();
+    this.#entries++;
+    await this.#writer.write(RECORD.KEPT, fileBody(header));
+    this.#resumed += header.size;
+    progress.advance(header.size);
+    progress.files++;
   }
 
   async #smallContent({ descriptor, size, digests }: Content): Promise<number> {

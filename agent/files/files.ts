@@ -38,6 +38,12 @@ export type Space = {
   leftovers: { files: number; bytes: number };
 };
 
+/** What a transfer to here is known by. */
+export interface TransferNames {
+  readonly transfer: string | undefined;
+  readonly history: string | undefined;
+}
+
 /** Milliseconds between two looks whether leftovers are too old. */
 const TIDY_INTERVAL = 600_000;
 
@@ -210,9 +216,12 @@ export class Files {
    * Where a transfer writes, as scp has it: into the target when that is a folder, else to that name.
    *
    * @param several true when more than one thing comes, for which it must be a folder
+   * @param history the name of the transfer's, if it has one
    * @throws TetherError `not-found` or `exists` when the target does not fit
    */
-  target(path: string, several: boolean): Target {
+  target(path: string, several: boolean, history?: string): Target {
+    const made = history === undefined ? undefined : this.#madeBefore(path, history);
+    if (made !== undefined) return made;
     const place = this.#root.find(path);
     const { folder, name, names } = place;
     const shownPath = names.length === 0 ? "" : `${names.join("/")}/`;
@@ -231,6 +240,22 @@ export class Files {
       folder.close();
       throw entryError("write", path, error);
     }
+  }
+
+  /** The target of a transfer that broke after it had made the folder, which now does not stand for what is in it. */
+  #madeBefore(path: string, history: string): Target | undefined {
+    const place = this.#root.locate(path);
+    const { folder, name, names } = place;
+    const isMade =
+      name !== "" &&
+      lstatSync(folder.path(history), { throwIfNoEntry: false })?.isFile() === true &&
+      lstatSync(folder.path(name), { throwIfNoEntry: false })?.isDirectory() === true;
+    if (isMade) {
+      const above = names.slice(0, -1);
+      return { folder, name, path: above.length === 0 ? "" : `${above.join("/")}/`, above: above.length };
+    }
+    folder.close();
+    return undefined;
   }
 
   /** Throws `busy` when no further transfer may start. */
@@ -252,21 +277,28 @@ export class Files {
     }
   }
 
-  /** Ends an earlier try of the same transfer, whose connection may be lost without the agent knowing yet. */
-  async endEarlier(transfer: string | undefined): Promise<void> {
-    if (transfer === undefined) return;
+  /**
+   * Ends an earlier try of a transfer, whose connection may be lost without the agent knowing yet, and waits for
+   * one that is ending.
+   *
+   * @param transfer what tells the transfer of one command from all others
+   * @param history what the same command has in common whenever it runs
+   */
+  async endEarlier({ transfer, history }: TransferNames): Promise<void> {
     const reason = new TetherError("unreachable", "the controller has connected again");
-    await this.#known.get(transfer)?.abort(reason);
+    if (transfer !== undefined) await this.#known.get(transfer)?.abort(reason);
+    const earlier = history === undefined ? undefined : this.#known.get(history);
+    if (earlier?.isOver === true) await earlier.done.catch(() => undefined);
   }
 
   /** Waits for a receiver, which {@link endEarlier} can end meanwhile. */
-  async known(transfer: string | undefined, receiver: Receiver): Promise<Received> {
-    if (transfer === undefined) return receiver.done;
-    this.#known.set(transfer, receiver);
+  async known({ transfer, history }: TransferNames, receiver: Receiver): Promise<Received> {
+    const names = [transfer, history].filter((name) => name !== undefined);
+    for (const name of names) this.#known.set(name, receiver);
     try {
       return await receiver.done;
     } finally {
-      if (this.#known.get(transfer) === receiver) this.#known.delete(transfer);
+      for (const name of names) if (this.#known.get(name) === receiver) this.#known.delete(name);
     }
   }
 

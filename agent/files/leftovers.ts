@@ -2,6 +2,7 @@ import { lstatSync, readlinkSync } from "node:fs";
 import { TRANSFER } from "../../protocol/index.ts";
 import {
   type Folder,
+  isHistory,
   journalName,
   type Leftovers as LeftParts,
   partOfJournal,
@@ -67,7 +68,10 @@ export class Leftovers implements LeftParts {
     const partial = partOfJournal(name) ?? name;
     if (this.#writers.isLive(partial) || this.#parts.has(partial)) return;
     const facts = lstatSync(folder.path(partial), { throwIfNoEntry: false });
-    const journal = lstatSync(folder.path(journalName(partial)), { throwIfNoEntry: false });
+    // A history is alone.
+    const journal = isHistory(name)
+      ? facts
+      : lstatSync(folder.path(journalName(partial)), { throwIfNoEntry: false });
     if (facts?.isFile() !== true || journal?.isFile() !== true) {
       removePart(folder, partial);
       return;

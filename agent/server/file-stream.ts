@@ -1,11 +1,13 @@
 import { asTetherError, roleAllows, type Stream, TetherError, TRANSFER, WIRE } from "../../protocol/index.ts";
 import {
   type FilesRequest,
+  historyFor,
   Progress,
   Receiver,
   readFilesRequest,
   readReport,
   Sender,
+  TransferHistory,
 } from "../../transfer/index.ts";
 import type { Files } from "../files/index.ts";
 import type { Log } from "../log.ts";
@@ -49,6 +51,7 @@ async function send(stream: Stream, request: Get, key: Buffer, files: Files): Pr
     key,
     recursive,
     resumes: request.resumes,
+    awaitsHistory: request.tellsHistory,
     progress: new Progress(),
     // The receiver is told, which is the one who asked.
     onFailed: () => undefined,
@@ -58,6 +61,7 @@ async function send(stream: Stream, request: Get, key: Buffer, files: Files): Pr
       try {
         const report = readReport(text);
         if ("failed" in report) sender.refused(report.failed.entry);
+        else if ("have" in report) sender.has(report.have, report.more);
         else if ("part" in report) sender.offered(report.part.entry, report.part.offer);
       } catch (error) {
         sender.stop(asTetherError(error));
@@ -86,7 +90,11 @@ async function receive(
   { caller, files, log }: Writing,
 ): Promise<void> {
   let failures = 0;
-  const transfer = request.transfer === "" ? undefined : `${caller.label} ${request.transfer}`;
+  const historyFile = request.history === "" ? undefined : historyFor(caller.label, request.history);
+  const names = {
+    transfer: request.transfer === "" ? undefined : `${caller.label} ${request.transfer}`,
+    history: historyFile,
+  };
   try {
     // What comes before the target is open waits in the stream's own window.
     const early: Buffer[] = [];
@@ -101,11 +109,17 @@ async function receive(
         over = error;
       },
     };
-    await files.endEarlier(transfer);
+    await files.endEarlier(names);
     await files.room.prepare(0);
     if (over !== undefined) return;
+    const target = files.target(request.target, request.several, historyFile);
+    const history =
+      historyFile === undefined
+        ? undefined
+        : TransferHistory.open(target.folder, historyFile, target.name, files.writers);
     const receiver = new Receiver({
-      target: files.target(request.target, request.several),
+      target,
+      history,
       key,
       room: files.room,
       writers: files.writers,
@@ -121,10 +135,11 @@ async function receive(
       onEnd: () => receiver.end(),
       onReset: (error) => void receiver.abort(error),
     };
+    if (historyFile !== undefined) void receiver.tellHistory();
     stream.grant(TRANSFER.window - WIRE.initialWindow);
     for (const bytes of early) receiver.push(bytes);
     if (ended) receiver.end();
-    const received = await files.known(transfer, receiver);
+    const received = await files.known(names, receiver);
     log.info("files-written", `${caller.label} wrote ${received.files} files to ${request.target}`, {
       label: caller.label,
       address: caller.origin,

@@ -1,10 +1,13 @@
+import { resolve } from "node:path";
 import { type TetherError, TRANSFER, WIRE } from "../../protocol/index.ts";
 import {
   DiskRoom,
+  historyFor,
   type Progress,
   Receiver,
   removeOldParts,
   type Target,
+  TransferHistory,
   Writers,
 } from "../../transfer/index.ts";
 import type { Client } from "../client.ts";
@@ -29,21 +32,36 @@ export interface GetOptions {
 export async function getFiles(client: Client, options: GetOptions): Promise<TransferOutcome> {
   const { sources, recursive, totals, progress, signal } = options;
   const start = performance.now();
-  const target: Target = localTarget(options.target, sources.length > 1);
+  const isMany = recursive || sources.length > 1;
+  const historyFile = isMany ? historyFor(client.name, sources, resolve(options.target)) : undefined;
+  const target: Target = localTarget(options.target, sources.length > 1, historyFile);
+  const writers = new Writers();
+  const history =
+    historyFile === undefined
+      ? undefined
+      : TransferHistory.open(target.folder, historyFile, target.name, writers);
   // What cannot be removed is in nobody's way.
   removeOldParts(target.folder).catch(() => undefined);
   const failures: TetherError[] = [];
   const notes: string[] = [];
   let sent = 0;
   let receiver: Receiver | undefined;
-  const request = { action: "get", sources, recursive, totals, resumes: true } as const;
+  const request = {
+    action: "get",
+    sources,
+    recursive,
+    totals,
+    resumes: true,
+    tellsHistory: isMany,
+  } as const;
   const transfer = openFileStream(client, request, signal, (stream, key) => {
     stream.grant(TRANSFER.window - WIRE.initialWindow);
     receiver = new Receiver({
       target,
       key,
       room: new DiskRoom(),
-      writers: new Writers(),
+      writers,
+      history,
       progress,
       consumed: (bytes) => stream.consumed(bytes),
       report(report) {
@@ -56,6 +74,7 @@ export async function getFiles(client: Client, options: GetOptions): Promise<Tra
     });
     const own = receiver;
     // Why it gave up is for the agent to know too.
+    if (isMany) setImmediate(() => void own.tellHistory());
     own.done.catch((error) => stream.reset(error));
     return {
       onData: (bytes) => own.push(bytes),

@@ -1,5 +1,5 @@
 import { realpathSync, statSync } from "node:fs";
-import { basename, dirname, resolve, sep } from "node:path";
+import { basename, dirname, join, resolve, sep } from "node:path";
 import { TetherError } from "../../protocol/index.ts";
 import { entryError, LocalFolder, type Source, type Target } from "../../transfer/index.ts";
 
@@ -24,11 +24,14 @@ export function localSource(path: string): Source {
  * Where something here is to be written, as scp has it: into `path` when that is a folder, else to that name.
  *
  * @param several true when more than one thing comes, for which it must be a folder
+ * @param history the name of the transfer's, if it has one
  * @throws TetherError `not-found` or `exists` when the target does not fit
  */
-export function localTarget(path: string, several: boolean): Target {
+export function localTarget(path: string, several: boolean, history?: string): Target {
   const whole = resolve(path);
-  const kind = kindOf(whole);
+  // After a transfer broke that had made the folder, it still stands for the one source.
+  const isMade = history !== undefined && !several && kindOf(join(dirname(whole), history)) === "other";
+  const kind = isMade ? "nothing" : kindOf(whole);
   const shown =
     path === "." || path === "" ? "" : path.endsWith("/") || path.endsWith(sep) ? path : `${path}/`;
   if (kind === "folder") return { folder: new LocalFolder(whole), name: undefined, path: shown, above: 0 };

@@ -1,5 +1,6 @@
+import { resolve } from "node:path";
 import { asTetherError, TetherError } from "../../protocol/index.ts";
-import { type Progress, readReport, Sender, type Source } from "../../transfer/index.ts";
+import { historyFor, type Progress, readReport, Sender, type Source } from "../../transfer/index.ts";
 import type { Client } from "../client.ts";
 import { endedEarly, openFileStream } from "./file-stream.ts";
 import { localSource } from "./local-places.ts";
@@ -23,7 +24,16 @@ export async function putFiles(client: Client, options: PutOptions): Promise<Tra
   const start = performance.now();
   const failures: TetherError[] = [];
   const sources = options.sources.map(localSource);
-  const request = { action: "put", target, several: sources.length > 1, transfer: id } as const;
+  // Of one file alone what there is of it says all.
+  const isMany = recursive || sources.length > 1;
+  const history = isMany
+    ? historyFor(
+        options.sources.map((path) => resolve(path)),
+        target,
+        recursive,
+      )
+    : "";
+  const request = { action: "put", target, several: sources.length > 1, transfer: id, history } as const;
   let sender: Sender | undefined;
   const done = deferred<{ readonly files: number; readonly bytes: number }>();
   const transfer = openFileStream(client, request, signal, (stream, key) => {
@@ -32,6 +42,7 @@ export async function putFiles(client: Client, options: PutOptions): Promise<Tra
       key,
       recursive,
       resumes: true,
+      awaitsHistory: history !== "",
       progress,
       onFailed: (error) => failures.push(error),
     });
@@ -45,6 +56,8 @@ export async function putFiles(client: Client, options: PutOptions): Promise<Tra
           } else if ("failed" in report) {
             failures.push(TetherError.fromJSON(report.failed));
             own.refused(report.failed.entry);
+          } else if ("have" in report) {
+            own.has(report.have, report.more);
           } else if ("part" in report) {
             own.offered(report.part.entry, report.part.offer);
           }

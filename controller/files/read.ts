@@ -16,7 +16,14 @@ export async function readFiles(
   output: Writable,
   signal: AbortSignal,
 ): Promise<void> {
-  const request = { action: "get", sources: paths, recursive: false, totals: false, resumes: false } as const;
+  const request = {
+    action: "get",
+    sources: paths,
+    recursive: false,
+    totals: false,
+    resumes: false,
+    tellsHistory: false,
+  } as const;
   let settle: (error?: TetherError) => void = () => undefined;
   const done = new Promise<void>((resolve, reject) => {
     settle = (error) => (error === undefined ? resolve() : reject(error));
