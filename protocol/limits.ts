@@ -429,6 +429,11 @@ export const COM_PORT = {
   piece: 16 * KiB,
   /** Bytes of answers kept for a client that has asked for silence; beyond that it is disconnected. */
   heldAnswers: 16 * KiB,
+  /** Milliseconds after which a client that has said nothing is spoken to in Telnet. */
+  greeting: 200,
+  /** Milliseconds for which a client that finds the port held tries again, and between two tries: the one before may just be leaving. */
+  patience: 500,
+  retryInterval: 50,
   /** Clients of an exposed port; all but one of them only hear that it is held. */
   clients: 16,
   /** Milliseconds of the break that Telnet's own command stands for. */

@@ -20,6 +20,7 @@ interface Peer {
 }
 
 const PEERS = {
+  avrdude: { commands: ["avrdude"], packages: ["avrdude"] },
   curl: { commands: ["curl"], packages: ["curl"] },
   git: { commands: ["git"], packages: ["git"] },
   lftp: { commands: ["lftp"], packages: ["lftp"] },

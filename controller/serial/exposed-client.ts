@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import { type AccessServer, serveConnection } from "../../firmware-bridge/rfc2217/index.ts";
+import { type AccessServer, serveConnection, takePatiently } from "../../firmware-bridge/rfc2217/index.ts";
 import { asTetherError, GATEWAYS, isHttp, TetherError } from "../../protocol/index.ts";
 import type { Client } from "../client.ts";
 import { SOFTWARE } from "../version.ts";
@@ -30,14 +30,14 @@ export async function serveExposedClient(socket: Socket, options: ExposedClientO
   try {
     const agent = await options.agent();
     if (socket.destroyed) return;
-    const held = new RemoteComPort(agent, options.wish, {
+    const events = {
       onMore: () => server?.flush(),
       onLost: () => server?.overrun(),
       onLines: () => void server?.lookAtLines().catch((thrown: unknown) => fail(asTetherError(thrown))),
       onFailed: fail,
-    });
+    };
+    const held = await takePatiently(() => RemoteComPort.open(agent, options.wish, events));
     port = held;
-    await held.open();
     if (socket.destroyed) return;
     server = serveConnection(socket, {
       port: held,

@@ -38,25 +38,32 @@ export class RemoteComPort implements PortControl {
   /** Lets the agent send more. */
   #taken: () => void = () => undefined;
 
-  /** Takes the port; {@link opened} says whether it could be had. */
-  constructor(client: Client, { port, take }: RemotePortWish, events: RemoteComPortEvents) {
+  private constructor(client: Client, { port, take }: RemotePortWish, events: RemoteComPortEvents) {
     this.#events = events;
     this.#port = new RemotePort(
       client,
       { port, mode: "exclusive", kind: "expose", lines: true, take },
       { onBytes: (bytes) => this.#bytes(bytes), onReport: (report) => this.#report(report) },
     );
-    this.#port.closed.then((error) => {
-      events.onFailed(error ?? new TetherError("unreachable", "the agent ended the use of the port"));
-    });
   }
 
-  /** Resolves when the port is held. Throws TetherError `busy`, who holds it since when, or why it is not to be had. */
-  async open(): Promise<void> {
-    const { condition } = await this.#port.opened;
-    this.#settings = condition.settings;
-    if (condition.state === "ready") return;
-    throw new TetherError("device-missing", `the port is ${condition.state}: ${condition.reason}`);
+  /** Takes the port. Throws TetherError `busy`, who holds it since when, or why it is not to be had. */
+  static async open(
+    client: Client,
+    wish: RemotePortWish,
+    events: RemoteComPortEvents,
+  ): Promise<RemoteComPort> {
+    const taken = new RemoteComPort(client, wish, events);
+    const { condition } = await taken.#port.opened;
+    taken.#settings = condition.settings;
+    if (condition.state !== "ready") {
+      taken.close();
+      throw new TetherError("device-missing", `the port is ${condition.state}: ${condition.reason}`);
+    }
+    taken.#port.closed.then((error) => {
+      events.onFailed(error ?? new TetherError("unreachable", "the agent ended the use of the port"));
+    });
+    return taken;
   }
 
   /** Gives the port back. */

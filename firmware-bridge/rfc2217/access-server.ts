@@ -40,7 +40,8 @@ type Task =
 const ALL_ON: ComPortInputs = { cts: true, dsr: true, dcd: true };
 
 /**
- * The access server's side of one RFC 2217 connection, from Telnet's bytes to a port and back.
+ * The access server's side of one RFC 2217 connection, from Telnet's bytes to a port and back. A client that does
+ * not begin as one of Telnet gets the port's bytes as they are.
  *
  * Data and commands take effect in the order in which they came; each command is answered, once it has been
  * carried out, with the value in force. What the port brings is only taken from it while the client takes it.
@@ -58,6 +59,9 @@ export class AccessServer {
   #isBusy = false;
   #isFull = false;
   #isOver = false;
+  /** What the client is taken to speak: nothing is known before it has said something, or has been greeted. */
+  #speaks: "nothing" | "telnet" | "plain" = "nothing";
+  #hasHeard = false;
   /** The client does not take bytes fast enough. */
   #isClogged = false;
   /** The client has asked for silence (RFC 2217 §5), and what it is to get afterwards. */
@@ -76,8 +80,10 @@ export class AccessServer {
     this.#port = options.port;
   }
 
-  /** Says which options it wants. */
+  /** Says which options it wants, unless it has; a client that speaks first has it said then. */
   start(): void {
+    if (this.#speaks !== "nothing") return;
+    this.#speaks = "telnet";
     const first = this.#telnet.begin().map(({ verb, option }) => encodeNegotiation(verb, option));
     this.#answer(Buffer.concat(first));
   }
@@ -90,20 +96,33 @@ export class AccessServer {
 
   /** Takes bytes from the client, which must stay as they are. */
   receive(bytes: Buffer): void {
-    if (this.#isOver) return;
-    for (const unit of this.#decoder.push(bytes)) this.#take(unit);
+    if (this.#isOver || bytes.length === 0) return;
+    if (!this.#hasHeard) this.#hear(bytes);
+    if (this.#speaks === "plain") this.#take({ kind: "data", bytes });
+    else for (const unit of this.#decoder.push(bytes)) this.#take(unit);
     this.#work();
+  }
+
+  /**
+   * A Telnet client's first word is one of Telnet's, for it offers options or answers to them; avrdude and netcat
+   * have none, and would take a doubled 0xFF for two.
+   */
+  #hear(bytes: Buffer): void {
+    this.#hasHeard = true;
+    if (bytes.includes(TELNET.IAC)) this.start();
+    else this.#speaks = "plain";
+    this.flush();
   }
 
   /** The port has bytes, or the client takes bytes again: gives the one to the other. */
   flush(): void {
-    while (!this.#isOver && !this.#isClogged && !this.#isSuspended) {
+    while (!this.#isOver && !this.#isClogged && !this.#isSuspended && this.#speaks !== "nothing") {
       const bytes = this.#port.take(COM_PORT.piece);
       if (bytes === undefined) {
         this.#hasOverrun = false;
         return;
       }
-      this.#send(encodeData(bytes, this.#telnet.isBinaryHere));
+      this.#send(this.#speaks === "plain" ? bytes : encodeData(bytes, this.#telnet.isBinaryHere));
     }
   }
 

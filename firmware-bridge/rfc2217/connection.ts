@@ -1,5 +1,6 @@
 import type { Duplex } from "node:stream";
 import type { TetherError } from "../../protocol/errors.ts";
+import { COM_PORT } from "../../protocol/limits.ts";
 import { AccessServer } from "./access-server.ts";
 import type { PortControl } from "./port-control.ts";
 
@@ -29,7 +30,12 @@ export function serveConnection(connection: Duplex, options: ServedConnection): 
     onBacklog: (isFull) => (isFull ? connection.pause() : connection.resume()),
     onFailed,
   });
-  server.start();
+  // Later than a client speaks that does not wait for the server: one that knows no Telnet is not to be greeted.
+  const greeting = setTimeout(() => {
+    server.start();
+    server.flush();
+  }, COM_PORT.greeting);
+  connection.once("close", () => clearTimeout(greeting));
   connection.on("data", (bytes: Buffer) => {
     if (isNew && !onFirst(bytes)) {
       server.stop();

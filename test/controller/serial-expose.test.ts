@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { startAgent } from "../agent-process.ts";
+import { PseudoTerminal } from "../firmware-bridge/pseudo-terminal.ts";
 import { TtyBoard } from "../firmware-bridge/tty-board.ts";
 import { freePort } from "../free-port.ts";
 import { pyserialEchoesMegabyte, pyserialUses } from "../gateways/pyserial.ts";
@@ -50,7 +51,7 @@ suite("tether serial expose", () => {
     browser.send("GET / HTTP/1.1\r\n\r\n");
     await browser.end();
     const first = await RawClient.open(t, port);
-    first.send("\xff\xff from the first");
+    first.send(Buffer.from("\xff\xff from the first", "latin1"));
     await board.hears("from the first");
     for (const where of [port, rfc2217]) {
       const second = await RawClient.open(t, where);
@@ -67,11 +68,42 @@ suite("tether serial expose", () => {
     third.send("from the third");
     await board.hears("from the third");
     await board.says("and back");
-    await third.take(15);
     assert.equal(await third.take(8), "and back");
     await terminal.pull();
     await third.end();
     await exposedSays(exposed, /refused a client that speaks HTTP[\s\S]*missing/);
+  });
+
+  test("an admin takes the port, and whoever had it is cut", async (t) => {
+    if (!needs(t, "socat")) return;
+    const { agent, terminal, rfc2217 } = await startSerialAgent(t);
+    const board = await TtyBoard.open(t, terminal.boardPath);
+    const home = await agent.pair();
+    const [, port] = await expose(t, home, ["serial", "expose", "bench", "--take", "--json"]);
+    const first = await RawClient.open(t, rfc2217);
+    first.send("from the first");
+    await board.hears("from the first");
+    const second = await RawClient.open(t, port);
+    second.send("from the second");
+    await board.hears("from the second");
+    await first.end();
+    const refused = await agent.line("gateway-refused");
+    assert.match(String(refused.message), /taken by \S+ \(expose\)/);
+  });
+
+  test("a port that no device has is opened for it", async (t) => {
+    if (!needs(t, "socat")) return;
+    const { agent } = await startSerialAgent(t);
+    const other = await PseudoTerminal.create();
+    t.after(() => other.remove());
+    await other.plug();
+    const board = await TtyBoard.open(t, other.boardPath, { echoes: true });
+    const home = await agent.pair();
+    const [, port] = await expose(t, home, ["serial", "expose", other.path, "--json"]);
+    const client = await RawClient.open(t, port);
+    client.send("hello\xff");
+    await board.hears("hello");
+    client.socket.destroy();
   });
 
   test("it goes on when the agent is back", async (t) => {

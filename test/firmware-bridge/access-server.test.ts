@@ -288,6 +288,15 @@ suite("access server", () => {
     assert.deepEqual(bench.port.asked, ['lines {"break":true}', 'lines {"break":false}', "write 1"]);
   });
 
+  test("a client that knows no Telnet gets the bytes as they are", async () => {
+    const bench = new Bench();
+    assert.equal(await bench.say("30200d00"), "");
+    await bench.say("ff00fffa2c0100000000fff0");
+    assert.equal(bench.portHas, "30200d00ff00fffa2c0100000000fff0");
+    await bench.board.write(Buffer.from("14ff0d10", "hex"));
+    assert.equal(await bench.settle(), "14ff0d10");
+  });
+
   test("garbage ends nothing", async () => {
     const seed = randomInt(2 ** 31);
     let state = seed;
@@ -296,7 +305,7 @@ suite("access server", () => {
       return (state >> 8) % bound;
     };
     for (let round = 0; round < 100; round++) {
-      const bench = new Bench();
+      const bench = await Bench.agreed();
       const bytes = Array.from({ length: 400 }, () => {
         const pick = random(6);
         return pick === 0 ? 255 : pick === 1 ? 244 + random(12) : pick === 2 ? 44 : random(20);

@@ -91,6 +91,9 @@ suite("gateway rfc2217", () => {
     await browser.end();
     await agent.line("gateway-refused", ({ code }) => code === "invalid");
     const silent = await RawClient.open(t, rfc2217);
+    // Spoken to in Telnet in the end: WILL and DO of binary and no go-ahead, DO of the port's option.
+    await until(() => silent.received.length === 15, "the greeting");
+    assert.equal(Buffer.from(silent.received, "latin1").toString("hex"), "fffb00fffb03fffd00fffd03fffd2c");
     await silent.end();
     await agent.line(
       "port-released",

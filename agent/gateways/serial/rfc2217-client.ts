@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import { type AccessServer, serveConnection } from "../../../firmware-bridge/rfc2217/index.ts";
+import { type AccessServer, serveConnection, takePatiently } from "../../../firmware-bridge/rfc2217/index.ts";
 import { asTetherError, isHttp, SERIAL, TetherError, VERSION } from "../../../protocol/index.ts";
 import type { Lease, PortUse } from "../../devices/index.ts";
 import { errorText } from "../request-text.ts";
@@ -51,7 +51,8 @@ export class Rfc2217Client implements PortClient {
     if (state !== "ready")
       throw new TetherError("device-missing", `${use.device.name} is ${state}: ${reason}`);
     const { label: holder, origin } = this.#arrival;
-    const lease = await use.take({ holder, origin, kind: "rfc2217", mode: "exclusive" });
+    const wish = { holder, origin, kind: "rfc2217", mode: "exclusive" } as const;
+    const lease = await takePatiently(() => use.take(wish));
     const onTaken = () => this.#refuse(asTetherError(lease.signal.reason));
     lease.signal.addEventListener("abort", onTaken, { once: true });
     // A client sees that its port is gone as it would see it on its own machine: by losing it.

@@ -1,0 +1,81 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { suite, type TestContext, test } from "node:test";
+import { Stk500Board } from "../firmware-bridge/stk500-board.ts";
+import { TtyBoard } from "../firmware-bridge/tty-board.ts";
+import { until } from "../firmware-bridge/until.ts";
+import { freePort } from "../free-port.ts";
+import { findCommand, needs } from "../peers.ts";
+import { RunningTether } from "../programs/program-agent.ts";
+import { RawClient } from "./raw-client.ts";
+import { startSerialAgent } from "./serial-agent.ts";
+
+suite("programs of others on a port over the network", () => {
+  // No bootloader of an AVR synchronises in simavr, so the board is a peer that speaks STK500 by its specification.
+  test("avrdude writes and verifies, whichever way it comes", async (t) => {
+    if (!needs(t, "socat", "avrdude")) return;
+    const { agent, rfc2217, serial, terminal } = await startSerialAgent(t);
+    const board = await Stk500Board.open(t, terminal.boardPath);
+    const exposed = new RunningTether(t, await agent.pair(), ["serial", "expose", "bench", "--json"]);
+    const [line] = await exposed.said(/^.*\n/);
+    const image = Buffer.from(Array.from({ length: 2_048 }, (_, at) => (at % 3 === 0 ? 0xff : at & 0xff)));
+    const file = join(await temporaryFolder(t), "image.bin");
+    await writeFile(file, image);
+    for (const port of [serial, rfc2217, (JSON.parse(line) as { port: number }).port]) {
+      board.flash.fill(0xff);
+      board.hasLeft = false;
+      const where = ["-c", "arduino", "-p", "m328p", "-P", `net:127.0.0.1:${port}`];
+      const child = spawn("avrdude", [...where, "-D", "-U", `flash:w:${file}:r`], { timeout: 30_000 });
+      const [said, [code]] = await Promise.all([text(child.stderr), once(child, "close")]);
+      assert.equal(code, 0, said);
+      assert.ok(board.flash.subarray(0, image.length).equals(image));
+      assert.ok(board.hasLeft);
+    }
+  });
+
+  test("ser2net as a client of RFC 2217 carries every byte", async (t) => {
+    if (!needs(t, "socat", "ser2net")) return;
+    const { rfc2217, terminal } = await startSerialAgent(t);
+    await TtyBoard.open(t, terminal.boardPath, { echoes: true });
+    const port = await freePort();
+    const folder = await temporaryFolder(t);
+    const configuration = join(folder, "ser2net.yaml");
+    await writeFile(
+      configuration,
+      `connection: &port
+  accepter: tcp(nodelay),127.0.0.1,${port}
+  connector: telnet(rfc2217),tcp(nodelay),127.0.0.1,${rfc2217}
+  options:
+    chardelay: false
+`,
+    );
+    const child = spawn(
+      findCommand("ser2net") ?? "ser2net",
+      ["-n", "-c", configuration, "-P", join(folder, "pid")],
+      { stdio: "ignore" },
+    );
+    t.after(() => child.kill());
+    let opened: RawClient | undefined;
+    // It is refused until ser2net listens.
+    await until(async () => {
+      opened = await RawClient.open(t, port).catch(() => undefined);
+      return opened !== undefined;
+    }, "ser2net");
+    const client = opened as unknown as RawClient;
+    const all = Buffer.from(Array.from({ length: 1_024 }, (_, at) => (at % 4 === 0 ? 0xff : at >> 2)));
+    client.send(all);
+    await until(() => client.received.length >= all.length, "the echo");
+    assert.equal(client.received, all.toString("latin1"));
+  });
+});
+
+async function temporaryFolder(t: TestContext): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "tether-serial-"));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
