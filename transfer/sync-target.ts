@@ -364,6 +364,7 @@ export class SyncTarget {
     }
     const name = path.slice(end + 1);
     checkName(name);
+    if (this.#options.excluded(path, false)) throw new TetherError("forbidden", "it is excluded");
     return { folder: this.#folder(end === -1 ? "" : path.slice(0, end)), name };
   }
 
