@@ -228,11 +228,11 @@ async function client(device: Device, seed: number, count: number): Promise<numb
   return late;
 }
 
-test("modbus: two clients with 1,000 questions each, none gets another's answer", PEERS, async (t) => {
+test("modbus: two clients at once, none gets another's answer", PEERS, async (t) => {
   const registers = { polled: register(7, { every: 25 }) };
   const device = createDevice(t, modbusProfile(await startModbusServer(t), { registers }));
   await device.start();
-  assert.deepEqual(await Promise.all([client(device, 1, 1_000), client(device, 2, 1_000)]), [0, 0]);
+  assert.deepEqual(await Promise.all([client(device, 1, 300), client(device, 2, 300)]), [0, 0]);
 });
 
 test(
