@@ -6,6 +6,9 @@ import { Log } from "../../agent/log.ts";
 import { Device } from "../../firmware-bridge/index.ts";
 import type { TetherError } from "../../protocol/index.ts";
 import { benchProfile } from "../firmware-bridge/bench-profile.ts";
+import { GrblPeer } from "../firmware-bridge/grbl-peer.ts";
+import { Machine, machineProfile } from "../firmware-bridge/machine.ts";
+import { MachinePort } from "../firmware-bridge/machine-port.ts";
 import { call, reached } from "../firmware-bridge/open-device.ts";
 import { until } from "../firmware-bridge/until.ts";
 import { MemoryBoard } from "./memory-board.ts";
@@ -63,6 +66,32 @@ test("lease: an answer that is due when it begins still comes, questions that wa
   await second;
   assert.equal(board.heard, "PING\n");
   await lease.release();
+});
+
+test("lease: a machine's job keeps the port, but for one who takes it, and never goes on by itself", async (t) => {
+  const port = new MachinePort(t, (say) => new GrblPeer(say, { blockTime: 5 }));
+  const machine = new Machine(t, machineProfile(), port);
+  await machine.device.start();
+  const leases = new Leases(
+    machine.device,
+    new Log(new Writable({ write: () => true }), { readable: false }),
+  );
+  machine.files.set("/job.nc", "G21\nG1 X1 F100\n".repeat(300));
+  const job = assert.rejects(machine.call("stream", { file: "/job.nc" }), {
+    message: /held by root \(monitor\)/,
+  });
+  await until(() => port.peer.state === "Run", "it moves");
+  await assert.rejects(leases.take(wish("ann")), {
+    code: "busy",
+    message: /^held by cnc \(the job \/job\.nc of laptop\)/,
+  });
+  const lease = await leases.take(wish("root", { take: true }));
+  await job;
+  await lease.release();
+  const { heard } = port;
+  await until(() => port.peer.state === "Idle", "the machine to be at rest");
+  assert.equal(port.heard.slice(heard.length).replaceAll("?", ""), "", "nothing more of the job is sent");
+  assert.ok(port.peer.lines.length < 600);
 });
 
 test("lease: who may take it does, and the other is cut and told", async (t) => {
