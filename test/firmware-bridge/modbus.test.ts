@@ -69,7 +69,7 @@ test("modbus: every function against pymodbus", PEERS, async (t) => {
 });
 
 test("modbus: exceptions, silence and what is out of range are clear", PEERS, async (t) => {
-  const settings = { timeout: 100, retries: 0 };
+  const settings = { timeout: 500, retries: 0 };
   const device = createDevice(t, modbusProfile(await startModbusServer(t), settings));
   await device.start();
   const read = (args: object) => call(device, "readHoldingRegisters", { unitId: 1, count: 1, ...args });
@@ -188,7 +188,7 @@ test(
       beyond: register(902, poll),
       dead: register(0, { ...poll, unitId: 8 }),
     };
-    const settings = { registers, timeout: 50, retries: 0 };
+    const settings = { registers, timeout: 500, retries: 0 };
     const device = createDevice(t, modbusProfile(await startModbusServer(t), settings));
     assert.deepEqual(device.readings.slice(0, 2), [
       { name: "first", type: "integer", unit: "V", deviceClass: "voltage" },
