@@ -429,6 +429,8 @@ export const COM_PORT = {
   piece: 16 * KiB,
   /** Bytes of answers kept for a client that has asked for silence; beyond that it is disconnected. */
   heldAnswers: 16 * KiB,
+  /** Milliseconds between two looks whether a client that is not read from is still there. */
+  probeInterval: 2_000,
   /** Milliseconds after which a client that has said nothing is spoken to in Telnet. */
   greeting: 200,
   /** Milliseconds for which a client that finds the port held tries again, and between two tries: the one before may just be leaving. */

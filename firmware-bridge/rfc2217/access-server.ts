@@ -140,6 +140,11 @@ export class AccessServer {
     if (value !== 0) this.#answer(encodeCommand(COMMAND.notifyLineState, Buffer.of(value)));
   }
 
+  /** Says something that means nothing: whoever is gone answers with an error, which a connection that is not read from does not show otherwise. */
+  probe(): void {
+    if (this.#speaks === "telnet") this.#answer(Buffer.of(TELNET.IAC, TELNET.NOP));
+  }
+
   /** Looks whether the port's input lines have changed, where the client wants to know (RFC 2217 §4). */
   async lookAtLines(): Promise<void> {
     if (this.#isOver || this.#modemStateMask === 0 || !this.#telnet.isOnThere(OPTION.comPort)) return;

@@ -20,6 +20,7 @@ export interface ServedConnection {
 export function serveConnection(connection: Duplex, options: ServedConnection): AccessServer {
   const { port, signature, onFirst, onFailed } = options;
   let isNew = true;
+  let probes: NodeJS.Timeout | undefined;
   const server = new AccessServer({
     port,
     signature,
@@ -27,7 +28,12 @@ export function serveConnection(connection: Duplex, options: ServedConnection): 
       options.onActive?.();
       return connection.write(bytes);
     },
-    onBacklog: (isFull) => (isFull ? connection.pause() : connection.resume()),
+    onBacklog(isFull) {
+      clearInterval(probes);
+      if (isFull) probes = setInterval(() => server.probe(), COM_PORT.probeInterval);
+      if (isFull) connection.pause();
+      else connection.resume();
+    },
     onFailed,
   });
   // Later than a client speaks that does not wait for the server: one that knows no Telnet is not to be greeted.
@@ -35,7 +41,10 @@ export function serveConnection(connection: Duplex, options: ServedConnection): 
     server.start();
     server.flush();
   }, COM_PORT.greeting);
-  connection.once("close", () => clearTimeout(greeting));
+  connection.once("close", () => {
+    clearTimeout(greeting);
+    clearInterval(probes);
+  });
   connection.on("data", (bytes: Buffer) => {
     if (isNew && !onFirst(bytes)) {
       server.stop();

@@ -80,6 +80,21 @@ suite("gateway rfc2217", () => {
     await again.hears("back");
   });
 
+  test("a client that goes while the device takes nothing leaves no lock behind", async (t) => {
+    if (!needs(t, "socat")) return;
+    // Nobody reads at the board's end.
+    const { agent, rfc2217 } = await startSerialAgent(t);
+    const client = await RawClient.open(t, rfc2217);
+    client.send(Buffer.from("fffb2c", "hex"));
+    // Until the agent reads no more from it.
+    await until(() => {
+      client.send(Buffer.alloc(65_536, 0x41));
+      return client.received.includes("\xff\xfa\x2c\x6c\xff\xf0");
+    }, "the word to wait");
+    client.socket.destroy();
+    await agent.line("port-released");
+  });
+
   test("limits, a browser and a client that says nothing", async (t) => {
     if (!needs(t, "socat")) return;
     const { agent, rfc2217, terminal } = await startSerialAgent(t, {
