@@ -195,7 +195,11 @@ export class Device {
     for (const claim of this.#claims) claim.cut(options.refusal());
     this.#claims.clear();
     if (options.mode === "exclusive") this.#detach(options.refusal());
-    if (before !== undefined) await this.#restore();
+    if (before !== undefined) {
+      // What he wrote last may be what holds the port up.
+      if (this.state === "ready") await this.#keeper.link.purge("output").catch(() => {});
+      await this.#restore();
+    }
     if (options.closePort) await this.#keeper.withhold(options.refusal());
     else if (before?.options.closePort) this.#keeper.giveBack();
     if (this.state === "ready") this.#attach();

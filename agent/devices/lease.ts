@@ -84,6 +84,8 @@ export class Leases {
     };
     const expire = () => {
       this.#note("port-expired", wish, "gave no sign of life and lost");
+      // What he wrote last may be what holds the port up.
+      hold?.port.purge("output").catch(() => undefined);
       cut(new TetherError("timeout", `the lease of ${this.#device.name} ran out after ${wish.ttl} ms`));
       void hold?.release();
     };

@@ -10,7 +10,9 @@ import { GrblPeer } from "../firmware-bridge/grbl-peer.ts";
 import { Machine, machineProfile } from "../firmware-bridge/machine.ts";
 import { MachinePort } from "../firmware-bridge/machine-port.ts";
 import { call, reached } from "../firmware-bridge/open-device.ts";
+import { PseudoTerminal } from "../firmware-bridge/pseudo-terminal.ts";
 import { until } from "../firmware-bridge/until.ts";
+import { missing } from "../peers.ts";
 import { MemoryBoard } from "./memory-board.ts";
 
 const PONG = (line: string) => (line === "PING" ? "PONG\n" : "");
@@ -25,7 +27,8 @@ async function createHeld(t: TestContext, board = new MemoryBoard(PONG), changes
   });
   const log = new Log(target, { readable: false });
   const profile = benchProfile({ kind: "simulate", what: "bench", baudRate: 9600 }, changes);
-  const device = new Device(profile, { log, now: Date.now, port: board.port });
+  const port = profile.port.kind === "path" ? {} : { port: board.port };
+  const device = new Device(profile, { log, now: Date.now, ...port });
   t.after(() => device.stop());
   await device.start();
   return { board, device, leases: new Leases(device, log), lines };
@@ -209,6 +212,41 @@ test("lease: the input lines are told of when they change", async (t) => {
   await until(() => seen.length === 2, "the change");
   assert.deepEqual(seen, [true, false]);
   unwatch();
+});
+
+test("lease: what its holder could not get rid of does not hold up the next one", {
+  skip: missing("socat"),
+}, async (t) => {
+  const terminal = await PseudoTerminal.create();
+  t.after(() => terminal.remove());
+  await terminal.plug();
+  const { device, leases } = await createHeld(t, undefined, {
+    port: { kind: "path", path: terminal.path },
+  });
+  const first = await leases.take(wish("ann"));
+  await first.port.configure({ baudRate: 9600 });
+  // Nobody reads at the other end.
+  let written = 0;
+  const stuck = (async () => {
+    for (;;) {
+      await first.port.write(Buffer.alloc(16_384));
+      written += 1;
+    }
+  })();
+  const ended = assert.rejects(stuck, { code: "busy" });
+  let before = -1;
+  await until(async () => {
+    const isStuck = written > 0 && written === before;
+    before = written;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    return isStuck;
+  }, "the port to be full");
+  const second = await leases.take(wish("root", { take: true, ttl: 200 }));
+  await ended;
+  assert.equal(second.port.settings.baudRate, 115_200);
+  assert.equal((await second.port.configure({ baudRate: 19_200 })).baudRate, 19_200);
+  await until(() => second.signal.aborted, "the end of its time");
+  await until(() => leases.holder === null && device.settings.baudRate === 115_200, "the port to be free");
 });
 
 test("lease: DTR and RTS are left alone unless the configuration says otherwise", async (t) => {
