@@ -3,6 +3,7 @@ export type { CommandFiles, CommandSurroundings, SourceFile } from "./drivers/dr
 export { FRAMES_DEFAULTS } from "./drivers/frames/settings.ts";
 export { DRIVERS } from "./drivers/index.ts";
 export { MICROPYTHON_DEFAULTS, type MicroPythonSettings } from "./drivers/micropython/settings.ts";
+export { registerCount } from "./drivers/modbus/register-value.ts";
 export {
   MODBUS_DEFAULTS,
   type ModbusSettings,

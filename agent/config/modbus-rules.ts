@@ -1,6 +1,10 @@
+import { registerCount } from "../../firmware-bridge/index.ts";
 import { type BusDraft, impliedType, type RegisterDraft } from "./modbus-table.ts";
 import type { Reading } from "./reading.ts";
 import { checkWith } from "./relations.ts";
+
+/** Addresses are 16 bits. */
+const LAST_ADDRESS = 0xffff;
 
 /** Checks what holds between the keys of a bus's registers. */
 export function checkModbus({ registers }: BusDraft, path: string, reading: Reading): void {
@@ -32,6 +36,7 @@ function checkRegister(name: string, register: RegisterDraft, path: string, read
     foreign(["scale", "offset", "minimum", "maximum"], `type ${type}, allowed: a number's type`);
   }
   checkWith(path, ["bits"], "bit", reading);
+  checkEnd(register, type, path, reading);
   if (bit !== undefined) {
     const wanted = (bits ?? 1) === 1 ? "boolean" : "uint16";
     if (type !== wanted) reading.mistake(`${path}.type`, `is ${type}, allowed with bit: ${wanted}`);
@@ -50,6 +55,17 @@ function checkRegister(name: string, register: RegisterDraft, path: string, read
   if (minimum !== undefined && maximum !== undefined && minimum > maximum) {
     reading.mistake(`${path}.minimum`, `is ${minimum}, allowed: up to the maximum of ${maximum}`);
   }
+}
+
+function checkEnd(
+  { address, length = 1 }: RegisterDraft,
+  type: Exclude<RegisterDraft["type"], undefined>,
+  path: string,
+  reading: Reading,
+): void {
+  const most = LAST_ADDRESS + 1 - registerCount({ type, length });
+  if (address === undefined || address <= most) return;
+  reading.mistake(`${path}.address`, `is ${address}, allowed: up to ${most} for type ${type}`);
 }
 
 function checkLength(path: string, reading: Reading): void {

@@ -66,6 +66,7 @@ for (const [register, ...expected] of [
   ["address: 0, minimum: 1", "r.minimum is of no use, allowed: with writable: true"],
   ["address: 0, writable: true, minimum: 2, maximum: 1", "r.minimum is 2, allowed: up to the maximum of 1"],
   ["address: 0, poll: false, every: 1s", "r.every does not go with poll: false"],
+  ["address: 65535, type: uint32", "r.address is 65535, allowed: up to 65534 for type uint32"],
   ["address: 0, scale: 0", "r.scale is 0, allowed: any other number"],
 ] as const) {
   test(`modbus: mistakes of { ${register} }`, () => assert.deepEqual(mistakesIn(register), expected));

@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { createDriver } from "../../firmware-bridge/drivers/index.ts";
 import { readRegisters, writeRegister } from "../../firmware-bridge/drivers/modbus/pdu.ts";
 import { joinRanges, type NamedRegister } from "../../firmware-bridge/drivers/modbus/ranges.ts";
 import { RtuAnswerReader, rtuFrame } from "../../firmware-bridge/drivers/modbus/rtu.ts";
 import { crc16 } from "../../firmware-bridge/framing/crc16.ts";
+import { TetherError } from "../../protocol/errors.ts";
 import { seeded } from "../wire/random.ts";
+import { modbusProfile } from "./modbus-server.ts";
 
 const frame = (unitId: number, ...pdu: number[]) => rtuFrame({ unitId, pdu: Uint8Array.from(pdu) });
 const question = () => readRegisters("holding", 17, 0x6b, 3);
@@ -116,4 +119,38 @@ test("modbus rtu: noise of every kind is skipped, and nothing is kept of it", ()
     assert.ok(reader.skipped >= 996);
     assert.deepEqual(reader.push(ANSWER), { kind: "answer", result });
   }
+});
+
+test("modbus: what a unit cannot write one by one is written by the function for several", async () => {
+  const register = {
+    unitId: 1,
+    table: "holding",
+    address: 5,
+    type: "uint16",
+    scale: 1,
+    offset: 0,
+    byteOrder: "big",
+    wordOrder: "big",
+    writable: true,
+  } as const;
+  const registers = { level: register, pump: { ...register, table: "coil", type: "boolean" } } as const;
+  const driver = createDriver(modbusProfile("/dev/null", { registers }), {
+    value() {},
+    failed() {},
+    redescribed() {},
+  });
+  const asked: string[] = [];
+  driver.attach({
+    async write(question) {
+      asked.push(Buffer.from(question.subarray(1, -2)).toString("hex"));
+      const code = question[1] ?? 0;
+      const answer = code > 6 ? frame(1, ...question.subarray(1, 6)) : frame(1, code | 0x80, 1);
+      queueMicrotask(() => driver.received(answer));
+    },
+  });
+  const write = driver.commands.find(({ name }) => name === "write");
+  assert.equal(await write?.run({ name: "level", value: 258 }, new AbortController().signal), null);
+  assert.equal(await write?.run({ name: "pump", value: true }, new AbortController().signal), null);
+  assert.deepEqual(asked, ["0600050102", "100005000102" + "0102", "050005ff00", "0f0005000101" + "01"]);
+  driver.detach(new TetherError("device-missing", "unplugged"));
 });

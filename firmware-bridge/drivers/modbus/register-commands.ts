@@ -2,9 +2,20 @@ import { TetherError } from "../../../protocol/errors.ts";
 import type { DeviceResult, DeviceValue } from "../../value.ts";
 import type { DriverCommand, ReadingSink } from "../driver.ts";
 import type { ModbusBus } from "./bus.ts";
-import { type ModbusRequest, maskWriteRegister, writeCoil, writeRegister, writeRegisters } from "./pdu.ts";
+import { ModbusException } from "./exceptions.ts";
+import {
+  type ModbusRequest,
+  maskWriteRegister,
+  writeCoil,
+  writeCoils,
+  writeRegister,
+  writeRegisters,
+} from "./pdu.ts";
 import { type NamedRegister, rangeOf, rangeRequest } from "./ranges.ts";
 import { coilValue, registerBytes, registerMask } from "./register-value.ts";
+
+/** The exception of a unit that does not have a function. */
+const ILLEGAL_FUNCTION = 1;
 
 const VALUE_TYPES = ["number", "boolean", "string"];
 
@@ -37,8 +48,16 @@ export function registerCommands(
       value: { type: VALUE_TYPES, description: "as it is read: scaled" },
     },
     result: { type: "null" },
-    run: async (args, signal) =>
-      await bus().ask(writeRequest(named(writable, args.name), args.value as DeviceValue), signal),
+    async run(args, signal): Promise<DeviceResult> {
+      const request = writeRequest(named(writable, args.name), args.value as DeviceValue);
+      try {
+        return await bus().ask(request.usual, signal);
+      } catch (thrown) {
+        const hasNone = thrown instanceof ModbusException && thrown.exceptionCode === ILLEGAL_FUNCTION;
+        if (!hasNone || !request.other) throw thrown;
+        return await bus().ask(request.other, signal);
+      }
+    },
   };
   return [...(registers.length > 0 ? [read] : []), ...(writable.length > 0 ? [write] : [])];
 }
@@ -50,16 +69,26 @@ function named(registers: readonly NamedRegister[], name: unknown): NamedRegiste
   throw new TetherError("invalid", `there is no register ${JSON.stringify(name)}; allowed: ${allowed}`);
 }
 
-function writeRequest({ name, register }: NamedRegister, value: DeviceValue): ModbusRequest<null> {
+/** What writes a value, and what does the same in a unit that does not have that function. */
+interface WriteRequest {
+  readonly usual: ModbusRequest<null>;
+  readonly other?: ModbusRequest<null>;
+}
+
+function writeRequest({ name, register }: NamedRegister, value: DeviceValue): WriteRequest {
   const { unitId, address, table, bit } = register;
-  if (table === "coil") return writeCoil(unitId, address, coilValue(value, name));
+  if (table === "coil") {
+    const on = coilValue(value, name);
+    return { usual: writeCoil(unitId, address, on), other: writeCoils(unitId, address, [on]) };
+  }
   const bytes = registerBytes(value, register, name);
   if (bit !== undefined) {
     const mask = swapped(registerMask(register), register.byteOrder === "little");
-    return maskWriteRegister(unitId, address, ~mask & 0xffff, bytes.readUInt16BE());
+    return { usual: maskWriteRegister(unitId, address, ~mask & 0xffff, bytes.readUInt16BE()) };
   }
-  if (bytes.length > 2) return writeRegisters(unitId, address, bytes);
-  return writeRegister(unitId, address, bytes.readUInt16BE());
+  const several = writeRegisters(unitId, address, bytes);
+  if (bytes.length > 2) return { usual: several };
+  return { usual: writeRegister(unitId, address, bytes.readUInt16BE()), other: several };
 }
 
 function swapped(word: number, swap: boolean): number {

@@ -29,7 +29,7 @@ const INTEGERS: { readonly [type in RegisterType]?: readonly [least: bigint, gre
 const DIGITS = 15;
 
 /** Registers, or coils, that a value takes. */
-export function registerCount({ type, length = 1 }: RegisterProfile): number {
+export function registerCount({ type, length = 1 }: Pick<RegisterProfile, "type" | "length">): number {
   return type === "string" ? length : REGISTERS[type];
 }
 
