@@ -13,28 +13,25 @@ export {
   TABLES,
 } from "./drivers/modbus/settings.ts";
 export { LINE_CHECKSUMS } from "./framing/checksum.ts";
-export type { HeldPort, HoldOptions } from "./held-port.ts";
-export type { InputLines, OutputLines } from "./link/link.ts";
+export type { HeldPort } from "./held-port.ts";
 export { listPorts, type PortFacts } from "./link/ports.ts";
-export { type Buffers, type PortSettings, SERIAL_DEFAULTS } from "./link/settings.ts";
+export { SERIAL_DEFAULTS } from "./link/settings.ts";
 export { Listeners } from "./listeners.ts";
-export type { DeviceCondition, DeviceState, PortStatistics } from "./port-keeper.ts";
+export type { DeviceState } from "./port-keeper.ts";
 export {
   type CommandProfile,
   type DeviceProfile,
   GCODE_DEFAULTS,
   type GcodeSettings,
   LINE_DEFAULTS,
-  type LinePolicy,
   type ParameterProfile,
   PORT_POLICY,
   type PortChoice,
-  type PortOptions,
   type ReadingProfile,
   type ReadingTuning,
 } from "./profile.ts";
 export type { Reading } from "./readings.ts";
 export { serialPath } from "./serial-path.ts";
 export { SIMULATIONS } from "./simulate/index.ts";
-export type { Direction, Follower, HeardPiece, Traffic } from "./traffic.ts";
+export type { Direction, Follower, Traffic } from "./traffic.ts";
 export type { DeviceResult, DeviceValue } from "./value.ts";

@@ -1,5 +1,5 @@
 export { commandFiles } from "./command-files.ts";
-export { DeviceDesk, type PortWish } from "./desk.ts";
+export { DeviceDesk } from "./desk.ts";
 export type {
   DeclaredEvent,
   DeviceDescription,
@@ -8,5 +8,5 @@ export type {
   StaleEvent,
   StateEvent,
 } from "./facts.ts";
-export type { Lease, LeaseWish } from "./lease.ts";
+export type { Lease } from "./lease.ts";
 export type { PortUse } from "./used-ports.ts";

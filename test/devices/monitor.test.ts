@@ -36,6 +36,19 @@ test("monitor: from a pipe the input goes there, and the device's silence after 
     /^00000000 {2}00 68 65 6c 6c 6f 2c 20 68 65 78 61 64 65 63 69 {2}\|\.hello, hexadeci\|\n00000010/,
   );
 
+  const json = await agent.tether(["serial", "monitor", "bench", "--json"], { input: "PING\n" });
+  const pieces = json.stdout
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  assert.deepEqual(
+    pieces.map(({ from, text }) => [from, text]),
+    [
+      ["host", "PING\n"],
+      ["device", "PONG\n"],
+    ],
+  );
+
   const timed = await agent.tether(["serial", "monitor", "bench", "--timeout", "1s"], { input: "" });
   assert.equal(timed.code, 3);
 });
