@@ -467,8 +467,9 @@ export const GCODE = {
   restPoll: 100,
   /** Milliseconds that it gets for that when the agent stops. */
   leave: 2_000,
-  /** Milliseconds that a machine gets to come back from a reset that it was told to do. */
-  reset: 3_000,
+  /** Milliseconds that a machine gets to come back from a reset that it was told to do, and how often it is told. */
+  reset: 600,
+  resets: 5,
   /** Milliseconds that homing may take without a word. */
   homing: 600_000,
   /** Milliseconds between two greetings to a machine that has not answered yet, and after it said that it starts. */

@@ -85,7 +85,7 @@ export class GrblPeer {
   #act(byte: number): void {
     this.realtime.push(byte);
     if (byte === 0x18) this.#reset();
-    else if (this.#isDead && byte !== 0x3f) return;
+    else if (this.#isDead) return;
     else if (byte === 0x3f && this.state !== "Home") this.#report();
     else if (byte === 0x21) this.#hold();
     else if (byte === 0x7e && this.state.startsWith("Hold")) {

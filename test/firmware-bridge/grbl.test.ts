@@ -214,6 +214,13 @@ test("grbl: an alarm in the middle of a job ends it; unlocking takes the reset t
     code: "device-failed",
     message: /Alarm/,
   });
+  // Until it is reset it answers nothing at all, not even ?.
+  const status = (await machine.call("status")) as { [name: string]: unknown };
+  assert.deepEqual([status.machine, String(status.alarm).slice(0, 2)], ["Alarm", "1,"]);
+  await assert.rejects(machine.call("send", { line: "G0X0" }), {
+    code: "device-failed",
+    message: /^the machine waits for a reset after ALARM:1,/,
+  });
   await machine.call("unlock");
   assert.equal(peer.state, "Idle");
   await machine.call("send", { line: "G0X0" });

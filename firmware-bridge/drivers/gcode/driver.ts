@@ -221,6 +221,7 @@ class GcodeDriver implements Driver {
         if (!command.duringJob) this.#requireFree();
         await this.#attached.greeted(signal);
         if (!command.duringJob) this.#requireFree();
+        if (!command.resets) this.#attached.checkTakes();
         return await command.run(args, signal);
       },
     };
@@ -231,6 +232,7 @@ class GcodeDriver implements Driver {
     checkLine(text, machine.rules);
     this.#requireFree();
     await machine.greeted(signal);
+    machine.checkTakes();
     this.#requireFree();
     return await ask(machine.flow, text, signal);
   }

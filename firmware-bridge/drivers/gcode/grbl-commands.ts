@@ -43,7 +43,9 @@ export function grblCommands(machine: () => GrblMachine): MachineCommand[] {
       parameters: {},
       result: { type: "null" },
       duringJob: false,
+      resets: true,
       run: async (_args, signal) => {
+        if (machine().needsReset) await machine().reset();
         await ask(machine().flow, "$H", signal, GCODE.homing);
         return null;
       },
@@ -54,6 +56,7 @@ export function grblCommands(machine: () => GrblMachine): MachineCommand[] {
       parameters: {},
       result: { type: "null" },
       duringJob: false,
+      resets: true,
       run: async (_args, signal) => {
         if (machine().needsReset) await machine().reset();
         await ask(machine().flow, "$X", signal);
@@ -110,8 +113,10 @@ export function grblCommands(machine: () => GrblMachine): MachineCommand[] {
       result: { type: "integer" },
       duringJob: true,
       run: async ({ percent }, signal) => {
-        machine().realtime(RAPID[Number(percent)] ?? 0x95);
-        return (await machine().status(signal)).rapidOverride ?? Number(percent);
+        const wanted = Number(percent);
+        machine().realtime(RAPID[wanted] ?? 0x95);
+        if (await becomes(machine(), 1, wanted, signal)) return wanted;
+        throw notSet(machine().overrides?.[1], wanted);
       },
     },
   ];
@@ -160,8 +165,25 @@ async function override(
       await delay(GCODE.overridePause, undefined, { signal });
     }
   }
-  if (now !== percent) {
-    throw new TetherError("device-failed", `the override is ${now ?? "unknown"} percent, not ${percent}`);
-  }
+  if (now !== percent) throw notSet(now, percent);
   return percent;
+}
+
+/** Looks until an override is so many percent; false when it does not become that. */
+async function becomes(
+  machine: GrblMachine,
+  place: number,
+  percent: number,
+  signal: AbortSignal,
+): Promise<boolean> {
+  for (let looks = 0; looks < GCODE.overrideLooks; looks++) {
+    await machine.status(signal);
+    if (machine.overrides?.[place] === percent) return true;
+    await delay(GCODE.overridePause, undefined, { signal });
+  }
+  return false;
+}
+
+function notSet(now: number | undefined, percent: number): TetherError {
+  return new TetherError("device-failed", `the override is ${now ?? "unknown"} percent, not ${percent}`);
 }

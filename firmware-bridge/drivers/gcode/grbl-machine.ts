@@ -37,6 +37,7 @@ export class GrblMachine implements Machine {
   #timer: NodeJS.Timeout | undefined;
   #spoken = false;
   #reportedAt = performance.now();
+  #last: DeviceRecord = {};
   #offset: readonly number[] | undefined;
   #overrides: readonly number[] | undefined;
   #alarm: { readonly code: string; readonly text: string } | undefined;
@@ -116,6 +117,8 @@ export class GrblMachine implements Machine {
   }
 
   async status(signal: AbortSignal): Promise<DeviceRecord> {
+    // Until it is reset it answers nothing, not even ?.
+    if (this.needsReset) return { ...this.#last, machine: "Alarm", alarm: this.#alarm?.text ?? "" };
     this.realtime(REALTIME.status);
     const status = await this.statuses.next(this.#settings.timeout, signal);
     if (status === undefined) throw this.#silence();
@@ -126,8 +129,20 @@ export class GrblMachine implements Machine {
     const { machine: state, alarm } = await this.status(signal);
     if (state === "Idle" || state === "Check") return;
     const why = alarm === "" ? "" : ` (${alarm})`;
-    const hint = state === "Alarm" ? "`home` or `unlock` it first" : "`resume` or `stop` it first";
+    const hints = {
+      Alarm: "`home` or `unlock` it first",
+      Run: "wait for it, or `stop` it",
+      Jog: "wait for it",
+    };
+    const hint = hints[state as keyof typeof hints] ?? "`resume` or `stop` it first";
     throw new TetherError("device-failed", `the machine is not idle but in state ${state}${why}`, { hint });
+  }
+
+  checkTakes(): void {
+    if (!this.needsReset) return;
+    throw new TetherError("device-failed", `the machine waits for a reset after ALARM:${this.#alarm?.text}`, {
+      hint: "`unlock` resets it, and then ends the alarm",
+    });
   }
 
   async hold(): Promise<void> {
@@ -141,17 +156,20 @@ export class GrblMachine implements Machine {
 
   async stop(): Promise<void> {
     // While it homes it answers nothing but a reset.
-    if (!this.flow.out.some(({ text }) => HOMING.test(text))) await this.hold();
+    if (!this.#isBusyHoming && !this.needsReset) await this.hold();
     await this.reset();
   }
 
   /** Throws away all that it was to do, at once; while it moves it loses its position. */
   async reset(): Promise<void> {
-    const reset = this.#resets.next(GCODE.reset);
-    this.realtime(REALTIME.reset);
-    if ((await reset) === undefined) {
-      throw new TetherError("timeout", `the machine has not come back from its reset in ${GCODE.reset} ms`);
+    // One that comes while it is still telling of an alarm is lost.
+    for (let tries = 0; tries < GCODE.resets; tries++) {
+      const reset = this.#resets.next(GCODE.reset);
+      this.realtime(REALTIME.reset);
+      if ((await reset) !== undefined) return;
     }
+    const waited = GCODE.resets * GCODE.reset;
+    throw new TetherError("timeout", `the machine has not come back from its reset in ${waited} ms`);
   }
 
   /** True when it takes nothing but a reset. */
@@ -185,7 +203,7 @@ export class GrblMachine implements Machine {
 
   #poll(): void {
     if (performance.now() - this.#reportedAt > this.#settings.timeout && !this.#isBusyHoming) {
-      this.#events.silent(this.#silence());
+      if (!this.needsReset) this.#events.silent(this.#silence());
     }
     // What comes while it writes its EEPROM is lost, and may tear what stands around it.
     if (!this.flow.out.some(({ text }) => EEPROM.test(text))) this.realtime(REALTIME.status);
@@ -218,7 +236,9 @@ export class GrblMachine implements Machine {
       hint: "`home` it, or `unlock` it and see to its position",
     });
     this.#events.broken(error);
-    this.flow.fail(error);
+    // It has lost what it had received, or answers that it is locked.
+    if (this.needsReset) this.flow.forget(error);
+    else this.flow.fail(error);
     this.#events.values({ machine: "Alarm", alarm: text });
   }
 
@@ -246,7 +266,8 @@ export class GrblMachine implements Machine {
       this.#events.redescribed();
     }
     if (status.state !== "Alarm") this.#alarm = undefined;
-    this.#events.values(this.#values(status));
+    this.#last = this.#values(status);
+    this.#events.values(this.#last);
     this.statuses.tell(status);
     this.#lookForLostLines(status.state);
   }

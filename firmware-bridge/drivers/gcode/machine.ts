@@ -26,6 +26,8 @@ export interface Machine {
   heard(line: string): void;
   /** Waits until it has spoken since the link came. Throws `timeout`. */
   greeted(signal: AbortSignal): Promise<void>;
+  /** Throws `device-failed` while it takes nothing but a reset. */
+  checkTakes(): void;
   /** How it is now, asked anew. */
   status(signal: AbortSignal): Promise<DeviceRecord>;
   /** Throws `device-failed` unless it may begin a job. */
@@ -50,5 +52,7 @@ export interface MachineCommand {
   readonly result: DriverCommand["result"];
   /** True when it goes together with a job under way. */
   readonly duringJob: boolean;
+  /** True when it brings back a machine that takes nothing but a reset. */
+  readonly resets?: boolean;
   run(args: { readonly [name: string]: unknown }, signal: AbortSignal): Promise<DeviceResult>;
 }

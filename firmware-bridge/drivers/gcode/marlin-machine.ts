@@ -116,8 +116,15 @@ export class MarlinMachine implements Machine {
     return { machine: this.#state, ...this.#values };
   }
 
+  checkTakes(): void {
+    if (this.#state === "halted") {
+      throw new TetherError("device-failed", "the machine is halted, allowed: nothing before it is reset");
+    }
+  }
+
   async checkIdle(signal: AbortSignal): Promise<void> {
     await this.greeted(signal);
+    this.checkTakes();
   }
 
   /** Nothing more is sent; what it has taken already it does, for it knows no hold that keeps its place. */
