@@ -20,6 +20,10 @@ interface Peer {
 }
 
 const PEERS = {
+  arduino: {
+    files: ["/usr/share/arduino/hardware/arduino/avr/cores/arduino/Arduino.h"],
+    packages: ["arduino-core-avr"],
+  },
   avrdude: { commands: ["avrdude"], packages: ["avrdude"] },
   curl: { commands: ["curl"], packages: ["curl"] },
   git: { commands: ["git"], packages: ["git"] },

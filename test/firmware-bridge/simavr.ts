@@ -28,12 +28,27 @@ export interface SimulatedAvr {
 export async function startSimulatedAvr(
   sources: readonly string[] = ["bench/bench.c"],
 ): Promise<SimulatedAvr> {
+  return await simulateAvr(async (elf) => {
+    const flags = [
+      "-std=c11",
+      "-Wall",
+      "-Wextra",
+      "-Werror",
+      "-Os",
+      "-mmcu=atmega328p",
+      "-DF_CPU=16000000UL",
+    ];
+    await run("avr-gcc", [...flags, "-o", elf, ...sources.map((source) => join(FIRMWARE, source))]);
+  });
+}
+
+/** Starts the firmware that `build` puts where it is told; needs the peer `simavr`. */
+export async function simulateAvr(build: (elf: string) => Promise<void>): Promise<SimulatedAvr> {
   const folder = await mkdtemp(join(tmpdir(), "tether-simavr-"));
   const [elf, hex, host, path] = ["board.elf", "board.hex", "host", "uart"].map((name) =>
     join(folder, name),
   ) as [string, string, string, string];
-  const flags = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-Os", "-mmcu=atmega328p", "-DF_CPU=16000000UL"];
-  await run("avr-gcc", [...flags, "-o", elf, ...sources.map((source) => join(FIRMWARE, source))]);
+  await build(elf);
   await run("avr-objcopy", ["-O", "ihex", "-R", ".eeprom", "-R", ".mmcu", elf, hex]);
   const libraries = ["-lsimavrparts", "-lsimavr", "-lelf", "-lutil", "-lpthread"];
   await run("gcc", ["-O2", "-I/usr/include/simavr", "-o", host, HOST, ...libraries]);
