@@ -50,7 +50,7 @@ export const OPTIONS = {
   target: { value: "ADDRESS", global: false, summary: "ask this address too; may be given several times" },
   terminal: { short: "t", global: false, summary: "give it a terminal" },
   tls: { global: false, summary: "protect commands and data" },
-  watch: { global: false, summary: "go on, and show who comes and goes" },
+  watch: { global: false, summary: "go on, and show who comes and goes, or send what changes" },
 } as const satisfies Record<string, OptionFacts>;
 
 /** An option, whichever it is. */
@@ -155,9 +155,9 @@ export const VERBS = {
     load: () => import("./put.ts"),
   },
   sync: {
-    usage: "[--delete] [--dry-run] [--checksum] [--exclude GLOB]… SOURCE TARGET",
+    usage: "[--delete] [--dry-run] [--checksum] [--exclude GLOB]… [--watch] SOURCE TARGET",
     summary: "make TARGET equal to SOURCE by sending what is different; one of them is AGENT:PATH",
-    options: ["delete", "dry-run", "checksum", "exclude"],
+    options: ["delete", "dry-run", "checksum", "exclude", "watch"],
     load: () => import("./sync.ts"),
   },
   exec: {

@@ -1,15 +1,23 @@
-import { TetherError } from "../../protocol/index.ts";
-import { type PlannedAction, Progress } from "../../transfer/index.ts";
+import { asTetherError, TetherError, writeJson } from "../../protocol/index.ts";
+import { type PlannedAction, Progress, type SyncChoices } from "../../transfer/index.ts";
 import { expectArguments } from "../arguments.ts";
 import type { CommandContext } from "../command-context.ts";
 import { connect } from "../connect.ts";
 import { contextFor } from "../files/command.ts";
 import { withReconnect } from "../files/index.ts";
-import { printSync } from "../files/print-sync.ts";
-import { type SyncOutcome, syncFromAgent, syncToAgent } from "../files/sync.ts";
 import { oneAgent } from "../on-agents.ts";
 import { parseRemotePath, type RemotePath } from "../remote-path.ts";
 import { showProgress } from "../render/progress.ts";
+import { plain } from "../render/table.ts";
+import {
+  keepEqual,
+  printSync,
+  type SyncOutcome,
+  summary,
+  syncFromAgent,
+  syncJson,
+  syncToAgent,
+} from "../syncing/index.ts";
 
 /** `tether sync`: makes a file or folder equal to another, one of them here and one on an agent. */
 export async function run(given: CommandContext): Promise<number> {
@@ -20,16 +28,28 @@ export async function run(given: CommandContext): Promise<number> {
   const context = contextFor([remote], given);
   const { folder, signal, stderr, options } = context;
   const agent = oneAgent(context);
+  const choices = {
+    delete: options.has("delete"),
+    dryRun: options.has("dry-run"),
+    checksum: options.has("checksum"),
+    exclude: options.all("exclude"),
+  };
+  if (options.has("watch")) {
+    if (target === undefined || choices.dryRun) {
+      const what = choices.dryRun ? "not with --dry-run" : `${targetText} is not on an agent`;
+      throw new TetherError("usage", `${what}: --watch keeps a folder on an agent equal to one here`, {
+        hint: `usage: ${given.usage}`,
+      });
+    }
+    return keep(context, agent, { ...choices, source: sourceText, target: target.path });
+  }
   const progress = new Progress();
   const plan: PlannedAction[] = [];
   const hide = showProgress(stderr, progress);
   const request = {
     source: source?.path ?? sourceText,
     target: target?.path ?? targetText,
-    delete: options.has("delete"),
-    dryRun: options.has("dry-run"),
-    checksum: options.has("checksum"),
-    exclude: options.all("exclude"),
+    ...choices,
     progress,
     onPlan: (action: PlannedAction) => void plan.push(action),
     signal,
@@ -45,6 +65,38 @@ export async function run(given: CommandContext): Promise<number> {
     return printSync(outcome, request.dryRun ? plan : undefined, context);
   } finally {
     hide();
+  }
+}
+
+/** Syncs after each change until Ctrl-C, and says what it did. */
+async function keep(
+  context: CommandContext,
+  agent: string | undefined,
+  what: SyncChoices & { readonly source: string; readonly target: string },
+): Promise<number> {
+  const { folder, signal, stdout, stderr, json } = context;
+  const say = (line: string) => stderr.write(`tether: ${plain(line)}\n`);
+  let isFirst = true;
+  try {
+    return await keepEqual(
+      { ...what, connect: () => connect(agent, { folder, signal }), signal },
+      {
+        onSynced(outcome) {
+          const { files, deleted, failures, notes } = outcome;
+          for (const note of notes) say(note);
+          for (const { message } of failures) say(message);
+          if (isFirst || files > 0 || deleted > 0) {
+            stdout.write(`${json ? writeJson(syncJson(outcome)) : summary(outcome)}\n`);
+          }
+          isFirst = false;
+        },
+        onLost: ({ message }) => say(`${message}; trying again`),
+      },
+    );
+  } catch (thrown) {
+    // Ctrl-C is how one leaves.
+    if (asTetherError(thrown).code === "cancelled" && signal.aborted) return 0;
+    throw thrown;
   }
 }
 

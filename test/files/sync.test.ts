@@ -18,8 +18,8 @@ import { createServer, connect as dial } from "node:net";
 import { join } from "node:path";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
-import { type SyncOutcome, syncFromAgent, syncToAgent } from "../../controller/files/sync.ts";
 import { connect } from "../../controller/index.ts";
+import { type SyncOutcome, syncFromAgent, syncToAgent } from "../../controller/syncing/index.ts";
 import type { TetherError } from "../../protocol/index.ts";
 import {
   isPartial,

@@ -13,9 +13,9 @@ import {
   Writers,
 } from "../../transfer/index.ts";
 import type { Client } from "../client.ts";
-import { endedEarly, openFileStream } from "./file-stream.ts";
-import { localSource, localTarget } from "./local-places.ts";
-import type { TransferOutcome } from "./outcome.ts";
+import { endedEarly, openFileStream } from "../files/file-stream.ts";
+import { localSource, localTarget } from "../files/local-places.ts";
+import type { TransferOutcome } from "../files/outcome.ts";
 
 /** What is to become equal. */
 export interface SyncOptions extends SyncChoices {

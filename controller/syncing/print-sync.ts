@@ -1,9 +1,9 @@
-import { writeJson } from "../../protocol/index.ts";
+import { type JsonObject, writeJson } from "../../protocol/index.ts";
 import type { PlannedAction } from "../../transfer/index.ts";
 import type { CommandContext } from "../command-context.ts";
+import { outcomeJson, throwFailures } from "../files/outcome.ts";
 import { sizeText } from "../render/size.ts";
 import { plain } from "../render/table.ts";
-import { outcomeJson, throwFailures } from "./outcome.ts";
 import type { SyncOutcome } from "./sync.ts";
 
 /**
@@ -26,15 +26,20 @@ export function printSync(
       context.stdout.write(`${action} ${plain(path === "" ? "." : path)}\n`);
   }
   throwFailures(outcome);
-  const { unchanged, deleted } = outcome;
   if (context.json) {
     const changes = plan?.map(({ action, path, bytes }) => ({ action, path, bytes }));
-    const json = { ...outcomeJson(outcome), unchanged, deleted, ...(changes !== undefined && { changes }) };
+    const json = { ...syncJson(outcome), ...(changes !== undefined && { changes }) };
     context.stdout.write(`${writeJson(json)}\n`);
   } else if (context.stderr.isTTY === true) {
     context.stderr.write(`${summary(outcome, plan)}\n`);
   }
   return 0;
+}
+
+/** The outcome as `--json` prints it. */
+export function syncJson(outcome: SyncOutcome): JsonObject {
+  const { unchanged, deleted } = outcome;
+  return { ...outcomeJson(outcome), unchanged, deleted };
 }
 
 /** What a sync did, in one line. */
