@@ -16,6 +16,7 @@ import { benchFootprint } from "./footprint.ts";
 import { benchFtp } from "./ftp.ts";
 import { benchGateways } from "./gateways.ts";
 import { asMarkdown, asText, machineFacts, type Part } from "./report.ts";
+import { benchResume } from "./resume.ts";
 import { benchSerial } from "./serial.ts";
 import { benchStartup } from "./startup.ts";
 import { benchSync } from "./sync.ts";
@@ -25,6 +26,7 @@ const SUBJECTS: { readonly [name: string]: () => Promise<Findings> } = {
   calls: benchCalls,
   startup: benchStartup,
   files: benchFiles,
+  resume: benchResume,
   sync: benchSync,
   exec: benchExec,
   footprint: benchFootprint,

@@ -158,7 +158,13 @@ export class IncomingFile {
   async offer(identity: Buffer): Promise<PartOffer> {
     this.#source = identity.toString("hex");
     const taken = this.#taken;
-    if (taken === undefined || taken.pieces.length === 0) return this.#offerExisting();
+    if (taken === undefined || taken.pieces.length === 0) {
+      this.#taken = undefined;
+      this.#dropJournal();
+      // From now on it is known whose part it is, whatever ends this process.
+      this.#journal = PartJournal.create(this.folder, this.#partial, this.#facts, []);
+      return this.#offerExisting();
+    }
     const isKnown = this.#source !== "" && taken.source === this.#source;
     let { pieces } = taken;
     let proof: PartOffer["proof"];
@@ -323,7 +329,7 @@ export class IncomingFile {
     }
     this.#givenUp = true;
     await this.idle();
-    if (this.#failure !== undefined || this.#journal === undefined) {
+    if (this.#failure !== undefined || this.#journal === undefined || this.#journal.isEmpty) {
       this.forget();
       return;
     }

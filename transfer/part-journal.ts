@@ -57,6 +57,7 @@ export class PartJournal {
   readonly #descriptor: number;
   readonly #path: string;
   #at: number;
+  #pieces = 0;
 
   private constructor(descriptor: number, path: string, at: number) {
     this.#descriptor = descriptor;
@@ -72,6 +73,7 @@ export class PartJournal {
     const length = Buffer.allocUnsafe(4);
     length.writeUInt32BE(text.length, 0);
     const journal = new PartJournal(descriptor, path, 0);
+    journal.#pieces = pieces.length;
     journal.#write(Buffer.concat([length, text, checksum(text), ...pieces.map(pieceRecord)]));
     return journal;
   }
@@ -79,7 +81,14 @@ export class PartJournal {
   /** Notes a piece that is written. Throws what the system says. */
   add(pieces: readonly Piece[]): void {
     // A part with more is kept as far as is noted.
-    if (this.#at < TRANSFER.journalBytes) this.#write(Buffer.concat(pieces.map(pieceRecord)));
+    if (this.#at >= TRANSFER.journalBytes) return;
+    this.#pieces += pieces.length;
+    this.#write(Buffer.concat(pieces.map(pieceRecord)));
+  }
+
+  /** True when nothing of the part is noted. */
+  get isEmpty(): boolean {
+    return this.#pieces === 0;
   }
 
   close(): void {

@@ -1,9 +1,7 @@
 import { lstatSync, mkdirSync, renameSync, rmdirSync, type Stats, statfsSync } from "node:fs";
-import { readdir } from "node:fs/promises";
 import { FILES, TetherError, TRANSFER } from "../../protocol/index.ts";
 import {
   entryError,
-  isPartial,
   type Received,
   type Receiver,
   type Source,
@@ -14,6 +12,7 @@ import {
 } from "../../transfer/index.ts";
 import { FileRoot, type Place } from "./file-root.ts";
 import { Leftovers } from "./leftovers.ts";
+import { Listings } from "./listings.ts";
 import { Quota } from "./quota.ts";
 import { removeFile, removeTree } from "./removal.ts";
 
@@ -55,6 +54,7 @@ export class Files {
   readonly room: Quota;
   #tidying: NodeJS.Timeout | undefined;
   readonly #root: FileRoot;
+  readonly #listings = new Listings();
   /** Transfers under way; each settles when all that it held is closed. */
   readonly #transfers = new Set<Promise<unknown>>();
   /** Those under way that may come again. */
@@ -77,6 +77,7 @@ export class Files {
   /** Waits until no transfer holds anything any more, and closes the root. */
   async stop(): Promise<void> {
     clearInterval(this.#tidying);
+    this.#listings.forget();
     await Promise.allSettled([...this.#transfers]);
     this.#root.close();
   }
@@ -93,13 +94,9 @@ export class Files {
         const entry = entryOf(place.name, statOf(place, path));
         return after === "" ? [entry] : [];
       }
-      const names = await readdir(folder.self).catch((error) => {
+      const wanted = await this.#listings.namesOf(folder, after).catch((error) => {
         throw entryError("list", path, error);
       });
-      const wanted = names
-        .filter((name) => name > after && !isPartial(name))
-        .sort((a, b) => (a < b ? -1 : 1))
-        .slice(0, FILES.listed);
       const entries: Entry[] = [];
       const turn = new Turn();
       for (const name of wanted) {

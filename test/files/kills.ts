@@ -37,6 +37,8 @@ export interface KillFindings {
   /** Bytes of all files, and of what was sent of them more than once, everything that is no content counted too. */
   readonly bytes: number;
   readonly resent: number;
+  /** The same for each transfer; what it was. */
+  readonly each: readonly { readonly what: string; readonly resent: number }[];
   /** Looks at the target's name while all of this went on; each found nothing, the old file, or the whole new one. */
   readonly looks: number;
   readonly seconds: number;
@@ -65,7 +67,8 @@ export async function killTransfers(owner: Owner, options: KillOptions): Promise
   const home = await agent.pair();
   const again = { folder: agent.folder, configuration: { ...configuration, listen: listenOn(agent) } };
   const watcher = new NameWatcher(owner, [here, root], "target", [older.length, size]);
-  let [cut, resent] = [0, 0];
+  const each: { readonly what: string; readonly resent: number }[] = [];
+  let cut = 0;
   for (let n = 0; n < count; n++) {
     const action = n % 2 === 0 ? "put" : "get";
     const victim = n % 4 < 2 ? "controller" : "agent";
@@ -93,14 +96,15 @@ export async function killTransfers(owner: Owner, options: KillOptions): Promise
     assert.ok(readFileSync(target).equals(content), `${what}: the file is not right`);
     assert.deepEqual(readdirSync(place).filter(isPartial), [], `${what}: left over`);
     sent += (JSON.parse(output) as { sent: number }).sent;
-    resent += Math.max(0, sent - size);
+    each.push({ what: `${action}, ${victim} killed`, resent: Math.max(0, sent - size) });
   }
   const looks = watcher.stop();
   return {
     transfers: count,
     cut,
     bytes: count * size,
-    resent,
+    resent: each.reduce((sum, { resent }) => sum + resent, 0),
+    each,
     looks,
     seconds: (performance.now() - start) / 1000,
   };
