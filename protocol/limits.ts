@@ -430,7 +430,7 @@ export const COM_PORT = {
   /** Bytes of answers kept for a client that has asked for silence; beyond that it is disconnected. */
   heldAnswers: 16 * KiB,
   /** Milliseconds between two looks whether a client that is not read from is still there. */
-  probeInterval: 2_000,
+  probeInterval: 1_000,
   /** Milliseconds after which a client that has said nothing is spoken to in Telnet. */
   greeting: 200,
   /** Milliseconds for which a client that finds the port held tries again, and between two tries: the one before may just be leaving. */

@@ -12,10 +12,28 @@ import { until } from "../firmware-bridge/until.ts";
 import { freePort } from "../free-port.ts";
 import { findCommand, needs } from "../peers.ts";
 import { RunningTether } from "../programs/program-agent.ts";
+import { pyserialEchoesMegabyte, pyserialUses } from "./pyserial.ts";
 import { RawClient } from "./raw-client.ts";
 import { startSerialAgent } from "./serial-agent.ts";
 
 suite("programs of others on a port over the network", () => {
+  test("pyserial opens, sets and uses a port without lines", async (t) => {
+    if (!needs(t, "socat", "pyserial")) return;
+    const { agent, rfc2217, terminal } = await startSerialAgent(t);
+    await TtyBoard.open(t, terminal.boardPath, { echoes: true });
+    await pyserialUses(rfc2217);
+    const held = await agent.line("port-held");
+    assert.match(String(held.message), /^127\.0\.0\.1:\d+ holds the port of bench \(rfc2217\)$/);
+    await agent.line("port-released");
+  });
+
+  test("a megabyte full of 0xFF there and back", async (t) => {
+    if (!needs(t, "socat", "pyserial")) return;
+    const { rfc2217, terminal } = await startSerialAgent(t);
+    await TtyBoard.open(t, terminal.boardPath, { echoes: true });
+    await pyserialEchoesMegabyte(rfc2217);
+  });
+
   // No bootloader of an AVR synchronises in simavr, so the board is a peer that speaks STK500 by its specification.
   test("avrdude writes and verifies, whichever way it comes", async (t) => {
     if (!needs(t, "socat", "avrdude")) return;

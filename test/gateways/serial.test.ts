@@ -3,28 +3,10 @@ import { suite, test } from "node:test";
 import { TtyBoard } from "../firmware-bridge/tty-board.ts";
 import { until } from "../firmware-bridge/until.ts";
 import { needs } from "../peers.ts";
-import { pyserialEchoesMegabyte, pyserialUses } from "./pyserial.ts";
 import { RawClient } from "./raw-client.ts";
 import { startSerialAgent } from "./serial-agent.ts";
 
 suite("gateway rfc2217", () => {
-  test("pyserial opens, sets and uses a port without lines", async (t) => {
-    if (!needs(t, "socat", "pyserial")) return;
-    const { agent, rfc2217, terminal } = await startSerialAgent(t);
-    await TtyBoard.open(t, terminal.boardPath, { echoes: true });
-    await pyserialUses(rfc2217);
-    const held = await agent.line("port-held");
-    assert.match(String(held.message), /^127\.0\.0\.1:\d+ holds the port of bench \(rfc2217\)$/);
-    await agent.line("port-released");
-  });
-
-  test("a megabyte full of 0xFF there and back", async (t) => {
-    if (!needs(t, "socat", "pyserial")) return;
-    const { rfc2217, terminal } = await startSerialAgent(t);
-    await TtyBoard.open(t, terminal.boardPath, { echoes: true });
-    await pyserialEchoesMegabyte(rfc2217);
-  });
-
   test("one client holds it, the next is told who; both gateways share one lease", async (t) => {
     if (!needs(t, "socat")) return;
     const { agent, rfc2217, serial, terminal } = await startSerialAgent(t);
