@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { suite, type TestContext, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import { Stk500Board } from "../firmware-bridge/stk500-board.ts";
 import { TtyBoard } from "../firmware-bridge/tty-board.ts";
 import { until } from "../firmware-bridge/until.ts";
@@ -47,10 +48,7 @@ suite("programs of others on a port over the network", () => {
     for (const port of [serial, rfc2217, (JSON.parse(line) as { port: number }).port]) {
       board.flash.fill(0xff);
       board.hasLeft = false;
-      const where = ["-c", "arduino", "-p", "m328p", "-P", `net:127.0.0.1:${port}`];
-      const child = spawn("avrdude", [...where, "-D", "-U", `flash:w:${file}:r`], { timeout: 30_000 });
-      const [said, [code]] = await Promise.all([text(child.stderr), once(child, "close")]);
-      assert.equal(code, 0, said);
+      await avrdude("-P", `net:127.0.0.1:${port}`, "-D", "-U", `flash:w:${file}:r`);
       assert.ok(board.flash.subarray(0, image.length).equals(image));
       assert.ok(board.hasLeft);
     }
@@ -91,6 +89,17 @@ suite("programs of others on a port over the network", () => {
     assert.equal(client.received, all.toString("latin1"));
   });
 });
+
+/** It gives an answer a quarter of a second, which a machine with other work may exceed, and takes the late one for the next. */
+async function avrdude(...args: readonly string[]): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    const child = spawn("avrdude", ["-c", "arduino", "-p", "m328p", ...args], { timeout: 30_000 });
+    const [said, [code]] = await Promise.all([text(child.stderr), once(child, "close")]);
+    if (code === 0) return;
+    assert.ok(tries < 5, said);
+    await delay(500);
+  }
+}
 
 async function temporaryFolder(t: TestContext): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "tether-serial-"));
