@@ -68,7 +68,7 @@ test("modbus bus: 3.5 characters of silence before each question, by the baud ra
 });
 
 test("modbus bus: all units get time to do what none answers", async () => {
-  const { bus, units, sent } = createBus();
+  const { bus, units, sent } = createBus({ baudRate: 1_200, timeout: 10 });
   units.answer = (question) => (question[0] === 0 ? undefined : counting(true)(question));
   const told = bus.ask(writeRegister(0, 1, 2), never());
   await bus.ask(register(), never());

@@ -102,7 +102,7 @@ export class ModbusBus {
   }
 
   async #tellAll<Result>(request: ModbusRequest<Result>, signal: AbortSignal): Promise<null> {
-    const { name, timeout } = this.#settings;
+    const { name, timeout, baudRate } = this.#settings;
     if (!request.writes) {
       throw new TetherError(
         "invalid",
@@ -110,7 +110,8 @@ export class ModbusBus {
       );
     }
     const bytes = rtuFrame(request);
-    const sending = timeout + MODBUS.turnaround + this.#lineTime(bytes.length);
+    const silence = 2 * frameSilence(baudRate);
+    const sending = Math.ceil(timeout + MODBUS.turnaround + this.#lineTime(bytes.length) + silence);
     const timedOut = () => new TetherError("timeout", `${name}: could not be sent within ${sending} ms`);
     await this.#exchange.run({ bytes, timeout: sending, timedOut }, signal);
     return null;
