@@ -94,6 +94,7 @@ class SerialSession {
       this.#begin();
       await ended;
     } catch (thrown) {
+      this.#noteRefusal(asTetherError(thrown));
       this.#fail(asTetherError(thrown));
     } finally {
       this.#begin();
@@ -200,7 +201,9 @@ class SerialSession {
         await early;
         answer = (await this.#carryOut(carryOut)) ?? {};
       } catch (thrown) {
-        answer = { error: asTetherError(thrown) };
+        const error = asTetherError(thrown);
+        answer = { error };
+        if (carryOut.order === "lease") this.#noteRefusal(error);
       }
       if (id !== undefined) this.#report({ report: "answer", id, ...answer });
     });
@@ -271,17 +274,17 @@ class SerialSession {
   }
 
   #require(role: "operator" | "admin", what: string): void {
-    const { label, origin, role: own } = this.#around.caller;
-    if (roleAllows(own, role)) return;
-    const message = `${what} needs the role ${role}; you have ${own}`;
-    const facts = { label, address: origin };
-    this.#around.refusals.note(
-      "forbidden",
-      `refused ${this.#request.port}: ${message}`,
-      facts,
-      performance.now(),
-    );
-    throw new TetherError("forbidden", message);
+    const { role: own } = this.#around.caller;
+    if (!roleAllows(own, role)) {
+      throw new TetherError("forbidden", `${what} needs the role ${role}; you have ${own}`);
+    }
+  }
+
+  #noteRefusal({ code, message }: TetherError): void {
+    const { label, origin } = this.#around.caller;
+    const facts = { label, address: origin, port: this.#request.port };
+    const text = `refused the port ${this.#request.port} to ${label}: ${message}`;
+    this.#around.refusals.note(code, text, facts, performance.now());
   }
 
   #inTurn(act: () => Promise<void>): void {
