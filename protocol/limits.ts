@@ -344,6 +344,8 @@ export const TRANSFER = {
   leftoverAge: 86_400_000,
   /** Bytes of a record that is parsed whole; a symbolic link's name and target are the longest. */
   record: 8 * KiB,
+  /** Bytes that have been unpacked and not been dealt with, before more is unpacked; more than is gathered and written at once. */
+  unpacked: 4 * MiB,
   /** Patterns of what a sync leaves out. */
   exclusions: 256,
   /** Bytes of the list of one folder, and of any other answer in a sync: some 800,000 names. */

@@ -8,6 +8,8 @@ export * from "./folder-lock.ts";
 export { historyFor, TransferHistory } from "./history.ts";
 export { removeOldParts, removePart } from "./kept-part.ts";
 export * from "./names.ts";
+export * from "./packed-stream.ts";
+export * from "./packing.ts";
 export * from "./private-files.ts";
 export * from "./process-mark.ts";
 export * from "./progress.ts";

@@ -1,6 +1,13 @@
 import { TetherError, TRANSFER } from "../protocol/index.ts";
 import { DIGEST_KEY_BYTES } from "./digest.ts";
+import { ownPackings, type Packing, type PackingMode } from "./packing.ts";
 import { type PartOffer, type PartShape, readPartShape } from "./prefix-proof.ts";
+
+/** That what the sender sends comes in chunks, which may be packed. */
+export interface Packed {
+  readonly packing: Packing;
+  readonly mode: Exclude<PackingMode, "off">;
+}
 
 /** What is to be moved. */
 export type FilesRequest =
@@ -15,6 +22,7 @@ export type FilesRequest =
       readonly resumes: boolean;
       /** Whether the receiver says first which files it has already. */
       readonly tellsHistory: boolean;
+      readonly packed?: Packed | undefined;
     }
   | {
       /** To the agent. */
@@ -26,12 +34,14 @@ export type FilesRequest =
       readonly transfer: string;
       /** The same for the same command whenever it runs; empty when it need not go on where it stopped. */
       readonly history: string;
+      readonly packed?: Packed | undefined;
     }
   | SyncRequest;
 
 /** A sync: of exactly one of the two sides it says what is on the agent. */
 export interface SyncRequest extends SyncChoices {
   readonly action: "sync";
+  readonly packed?: Packed | undefined;
   /** From the agent. */
   readonly source?: string;
   /** To the agent. */
@@ -95,6 +105,7 @@ export function readFilesRequest(text: string): { readonly request: FilesRequest
     tellsHistory,
     history,
   } = value;
+  const packed = readPacked(value.packed);
   if (action === "get" && isTexts(sources)) {
     if (sources.length === 0 || sources.length > TRANSFER.sources) {
       throw new TetherError("limit", `${sources.length} sources; allowed: 1 to ${TRANSFER.sources}`);
@@ -107,6 +118,7 @@ export function readFilesRequest(text: string): { readonly request: FilesRequest
         totals: totals === true,
         resumes: resumes === true,
         tellsHistory: tellsHistory === true,
+        packed,
       },
       key,
     };
@@ -120,6 +132,7 @@ export function readFilesRequest(text: string): { readonly request: FilesRequest
         several: several === true,
         transfer: id,
         history: shortText(history),
+        packed,
       },
       key,
     };
@@ -133,12 +146,24 @@ export function readFilesRequest(text: string): { readonly request: FilesRequest
       exclude: isTexts(exclude) ? exclude : [],
     };
     const side = typeof source === "string" ? { source } : { target: target as string };
-    return { request: { action: "sync", ...side, ...choices }, key };
+    return { request: { action: "sync", ...side, ...choices, packed }, key };
   }
   throw new TetherError(
     "invalid",
     "a request for files is to get sources, to put to a target, or to sync one of them",
   );
+}
+
+function readPacked(value: unknown): Packed | undefined {
+  if (!isObject(value)) return undefined;
+  const packing = ownPackings().find((own) => own === value.packing);
+  if (packing === undefined) {
+    throw new TetherError(
+      "invalid",
+      `a packing that this side has not; allowed: ${ownPackings().join(", ")}`,
+    );
+  }
+  return { packing, mode: value.mode === "on" ? "on" : "auto" };
 }
 
 /** A report as its reader takes it. */

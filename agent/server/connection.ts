@@ -11,6 +11,7 @@ import {
   TetherError,
   VERSION,
 } from "../../protocol/index.ts";
+import { ownPackings } from "../../transfer/index.ts";
 import type { PairedController } from "../identity/index.ts";
 import type { Caller } from "../procedures/index.ts";
 import { serveCalls } from "./call-stream.ts";
@@ -132,7 +133,7 @@ export class Connection {
           protocol: PROTOCOL.version,
           oldest: PROTOCOL.oldest,
           software: `tetherd ${VERSION}`,
-          features: [],
+          features: ownPackings(),
           ...(controller && {
             agent: {
               id: services.identity.id,

@@ -6,7 +6,9 @@ import {
   Receiver,
   readFilesRequest,
   readReport,
+  receiverInput,
   Sender,
+  senderOutput,
   TransferHistory,
 } from "../../transfer/index.ts";
 import type { Files } from "../files/index.ts";
@@ -46,8 +48,9 @@ export function serveFiles(stream: Stream, caller: Caller, files: Files, log: Lo
 
 async function send(stream: Stream, request: Get, key: Buffer, files: Files): Promise<void> {
   const { recursive, sources } = request;
+  const output = senderOutput(stream, request.packed);
   const sender = new Sender({
-    output: stream,
+    output,
     key,
     recursive,
     resumes: request.resumes,
@@ -67,10 +70,14 @@ async function send(stream: Stream, request: Get, key: Buffer, files: Files): Pr
         sender.stop(asTetherError(error));
       }
     },
-    onReset: (error) => sender.stop(error),
+    onReset(error) {
+      sender.stop(error);
+      output.abandon();
+    },
   };
   try {
     await sender.send(sources.map((path) => files.source(path)));
+    await output.finish();
     stream.end();
   } catch (error) {
     stream.reset(asTetherError(error));
@@ -117,7 +124,13 @@ async function receive(
       historyFile === undefined
         ? undefined
         : TransferHistory.open(target.folder, historyFile, target.name, files.writers);
-    const receiver = new Receiver({
+    const input = receiverInput(
+      request.packed,
+      () => receiver,
+      (bytes) => stream.consumed(bytes),
+      (error) => void receiver.abort(error),
+    );
+    const receiver: Receiver = new Receiver({
       target,
       history,
       key,
@@ -125,20 +138,20 @@ async function receive(
       writers: files.writers,
       leftovers: files.leftovers,
       progress: new Progress(),
-      consumed: (bytes) => stream.consumed(bytes),
+      consumed: (bytes) => input.consumed(bytes),
       report: (report) => stream.sendDocument(JSON.stringify(report), "done" in report),
       onFailed: () => failures++,
       onNote: () => undefined,
     });
     stream.handlers = {
-      onData: (bytes) => receiver.push(bytes),
-      onEnd: () => receiver.end(),
+      onData: (bytes) => input.push(bytes),
+      onEnd: () => input.end(),
       onReset: (error) => void receiver.abort(error),
     };
     if (historyFile !== undefined) void receiver.tellHistory();
     stream.grant(TRANSFER.window - WIRE.initialWindow);
-    for (const bytes of early) receiver.push(bytes);
-    if (ended) receiver.end();
+    for (const bytes of early) input.push(bytes);
+    if (ended) input.end();
     const received = await files.known(names, receiver);
     log.info("files-written", `${caller.label} wrote ${received.files} files to ${request.target}`, {
       label: caller.label,

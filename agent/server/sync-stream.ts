@@ -4,9 +4,11 @@ import {
   Progress,
   Receiver,
   readReport,
+  receiverInput,
   Sender,
   type SyncRequest,
   SyncSource,
+  senderOutput,
   syncBody,
   syncType,
 } from "../../transfer/index.ts";
@@ -45,8 +47,9 @@ async function send(
 ): Promise<void> {
   const progress = new Progress();
   // What could not be read is told the receiver, who is the one that asked.
+  const output = senderOutput(stream, request.packed);
   const sender = new Sender({
-    output: stream,
+    output,
     key,
     recursive: true,
     resumes: true,
@@ -77,10 +80,15 @@ async function send(
         else if ("again" in report) source.again(report.again);
       });
     },
-    onEnd: () => source.stop(new TetherError("cancelled", "the receiver has ended the sync")),
-    onReset: (error) => source.stop(error),
+    onEnd: () => stop(new TetherError("cancelled", "the receiver has ended the sync")),
+    onReset: (error) => stop(error),
+  };
+  const stop = (error: TetherError) => {
+    source.stop(error);
+    output.abandon();
   };
   await source.run(files.source(path));
+  await output.finish();
   stream.end();
 }
 
@@ -121,7 +129,13 @@ async function receive(
   await files.room.prepare(0);
   if (over !== undefined) return;
   let drained: (() => void) | undefined;
-  const receiver = new Receiver({
+  const input = receiverInput(
+    request.packed,
+    () => receiver,
+    (bytes) => stream.consumed(bytes),
+    (error) => void receiver.abort(error),
+  );
+  const receiver: Receiver = new Receiver({
     // A folder that is not there is made.
     target: files.target(path.replace(/\/+$/, ""), false),
     key,
@@ -129,7 +143,7 @@ async function receive(
     writers: files.writers,
     leftovers: files.leftovers,
     progress: new Progress(),
-    consumed: (bytes) => stream.consumed(bytes),
+    consumed: (bytes) => input.consumed(bytes),
     report: (report) => stream.sendDocument(JSON.stringify(report), "done" in report),
     onFailed: () => failures++,
     onNote: () => undefined,
@@ -149,8 +163,8 @@ async function receive(
     },
   });
   stream.handlers = {
-    onData: (bytes) => receiver.push(bytes),
-    onEnd: () => receiver.end(),
+    onData: (bytes) => input.push(bytes),
+    onEnd: () => input.end(),
     onReset: (error) => {
       drained?.();
       void receiver.abort(error);
@@ -158,8 +172,8 @@ async function receive(
     onDrain: () => drained?.(),
   };
   stream.grant(TRANSFER.window - WIRE.initialWindow);
-  for (const bytes of early) receiver.push(bytes);
-  if (ended) receiver.end();
+  for (const bytes of early) input.push(bytes);
+  if (ended) input.end();
   const facts = { label: caller.label, address: caller.origin, target: path };
   try {
     const { files: count, bytes, removed } = await receiver.done;

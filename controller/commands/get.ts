@@ -3,7 +3,7 @@ import { Progress } from "../../transfer/index.ts";
 import { expectArguments } from "../arguments.ts";
 import type { CommandContext } from "../command-context.ts";
 import { connect } from "../connect.ts";
-import { contextFor } from "../files/command.ts";
+import { compressMode, contextFor } from "../files/command.ts";
 import { getFiles, withReconnect } from "../files/index.ts";
 import { printOutcome } from "../files/print-outcome.ts";
 import { oneAgent } from "../on-agents.ts";
@@ -30,6 +30,7 @@ export async function run(given: CommandContext): Promise<number> {
       sources: sources.map(({ path }) => path),
       target,
       recursive: options.has("recursive"),
+      compress: compressMode(context),
       progress,
       totals: stderr.isTTY === true,
       signal,

@@ -4,7 +4,7 @@ import { Progress } from "../../transfer/index.ts";
 import { expectArguments } from "../arguments.ts";
 import type { CommandContext } from "../command-context.ts";
 import { connect } from "../connect.ts";
-import { contextFor } from "../files/command.ts";
+import { compressMode, contextFor } from "../files/command.ts";
 import { type PutOptions, putFiles, withReconnect } from "../files/index.ts";
 import { outcomeJson, throwFailures } from "../files/outcome.ts";
 import { printOutcome } from "../files/print-outcome.ts";
@@ -31,14 +31,16 @@ export async function run(given: CommandContext): Promise<number> {
   const context = contextFor([target], given);
   const { folder, signal, stderr, options } = context;
   const recursive = options.has("recursive");
+  const compress = compressMode(context);
   const names = severalAgents(context);
-  if (names !== undefined) return putToSeveral(names, context, { sources, target: target.path, recursive });
+  const what = { sources, target: target.path, recursive, compress };
+  if (names !== undefined) return putToSeveral(names, context, what);
   const agent = oneAgent(context);
   const progress = new Progress();
   const hide = showProgress(stderr, progress);
   try {
     const transfer = randomUUID();
-    const request = { sources, target: target.path, recursive, transfer, progress, signal };
+    const request = { ...what, transfer, progress, signal };
     const attempts = { connect: () => connect(agent, { folder, signal }), progress, signal };
     const outcome = await withReconnect(attempts, (client) => putFiles(client, request));
     hide();
@@ -55,7 +57,7 @@ const PROGRESS_WIDTH = 60;
 function putToSeveral(
   names: readonly string[],
   context: CommandContext,
-  what: Pick<PutOptions, "sources" | "target" | "recursive">,
+  what: Pick<PutOptions, "sources" | "target" | "recursive" | "compress">,
 ): Promise<number> {
   const { folder, signal } = context;
   return onEach(names, context, {

@@ -3,7 +3,7 @@ import { type PlannedAction, Progress, type SyncChoices } from "../../transfer/i
 import { expectArguments } from "../arguments.ts";
 import type { CommandContext } from "../command-context.ts";
 import { connect } from "../connect.ts";
-import { contextFor } from "../files/command.ts";
+import { compressMode, contextFor } from "../files/command.ts";
 import { withReconnect } from "../files/index.ts";
 import { oneAgent } from "../on-agents.ts";
 import { parseRemotePath, type RemotePath } from "../remote-path.ts";
@@ -12,6 +12,7 @@ import { plain } from "../render/table.ts";
 import {
   keepEqual,
   printSync,
+  type SyncOptions,
   type SyncOutcome,
   summary,
   syncFromAgent,
@@ -33,6 +34,7 @@ export async function run(given: CommandContext): Promise<number> {
     dryRun: options.has("dry-run"),
     checksum: options.has("checksum"),
     exclude: options.all("exclude"),
+    compress: compressMode(context),
   };
   if (options.has("watch")) {
     if (target === undefined || choices.dryRun) {
@@ -72,7 +74,7 @@ export async function run(given: CommandContext): Promise<number> {
 async function keep(
   context: CommandContext,
   agent: string | undefined,
-  what: SyncChoices & { readonly source: string; readonly target: string },
+  what: Pick<SyncOptions, keyof SyncChoices | "source" | "target" | "compress">,
 ): Promise<number> {
   const { folder, signal, stdout, stderr, json } = context;
   const say = (line: string) => stderr.write(`tether: ${plain(line)}\n`);

@@ -1,4 +1,5 @@
 import { TetherError } from "../../protocol/index.ts";
+import { PACKING_MODES, type PackingMode } from "../../transfer/index.ts";
 import type { CommandContext } from "../command-context.ts";
 import { commonAgent, type RemotePath, toRemotePath } from "../remote-path.ts";
 
@@ -29,4 +30,14 @@ export function remoteArguments(
 ): { readonly paths: readonly string[]; readonly context: CommandContext } {
   const remote = texts.map(toRemotePath);
   return { paths: remote.map(({ path }) => path), context: contextFor(remote, context) };
+}
+
+/** What `--compress` says; `auto` unless given. Throws `usage` for anything else. */
+export function compressMode({ options, usage }: CommandContext): PackingMode {
+  const text = options.get("compress") ?? "auto";
+  const mode = PACKING_MODES.find((each) => each === text);
+  if (mode !== undefined) return mode;
+  throw new TetherError("usage", `--compress ${text}; allowed: ${PACKING_MODES.join(", ")}`, {
+    hint: `usage: ${usage}`,
+  });
 }

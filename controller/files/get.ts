@@ -3,8 +3,10 @@ import { type TetherError, TRANSFER, WIRE } from "../../protocol/index.ts";
 import {
   DiskRoom,
   historyFor,
+  type PackingMode,
   type Progress,
   Receiver,
+  receiverInput,
   removeOldParts,
   type Target,
   TransferHistory,
@@ -14,6 +16,7 @@ import type { Client } from "../client.ts";
 import { openFileStream } from "./file-stream.ts";
 import { localTarget } from "./local-places.ts";
 import type { TransferOutcome } from "./outcome.ts";
+import { packedWith } from "./packed.ts";
 
 /** What comes from an agent. */
 export interface GetOptions {
@@ -25,6 +28,8 @@ export interface GetOptions {
   readonly progress: Progress;
   /** Whether the agent shall count what there is in all, for whoever shows that. */
   readonly totals: boolean;
+  /** Whether what is sent is packed; `auto` unless given. */
+  readonly compress?: PackingMode;
   readonly signal: AbortSignal;
 }
 
@@ -32,6 +37,7 @@ export interface GetOptions {
 export async function getFiles(client: Client, options: GetOptions): Promise<TransferOutcome> {
   const { sources, recursive, totals, progress, signal } = options;
   const start = performance.now();
+  const packed = await packedWith(client, options.compress ?? "auto");
   const isMany = recursive || sources.length > 1;
   const historyFile = isMany ? historyFor(client.name, sources, resolve(options.target)) : undefined;
   const target: Target = localTarget(options.target, sources.length > 1, historyFile);
@@ -53,17 +59,24 @@ export async function getFiles(client: Client, options: GetOptions): Promise<Tra
     totals,
     resumes: true,
     tellsHistory: isMany,
+    packed,
   } as const;
   const transfer = openFileStream(client, request, signal, (stream, key) => {
     stream.grant(TRANSFER.window - WIRE.initialWindow);
-    receiver = new Receiver({
+    const input = receiverInput(
+      packed,
+      () => own,
+      (bytes) => stream.consumed(bytes),
+      (error) => void own.abort(error),
+    );
+    const own: Receiver = new Receiver({
       target,
       key,
       room: new DiskRoom(),
       writers,
       history,
       progress,
-      consumed: (bytes) => stream.consumed(bytes),
+      consumed: (bytes) => input.consumed(bytes),
       report(report) {
         const text = JSON.stringify(report);
         sent += Buffer.byteLength(text);
@@ -72,13 +85,13 @@ export async function getFiles(client: Client, options: GetOptions): Promise<Tra
       onFailed: (error) => failures.push(error),
       onNote: (note) => notes.push(note),
     });
-    const own = receiver;
+    receiver = own;
     // Why it gave up is for the agent to know too.
     if (isMany) setImmediate(() => void own.tellHistory());
     own.done.catch((error) => stream.reset(error));
     return {
-      onData: (bytes) => own.push(bytes),
-      onEnd: () => own.end(),
+      onData: (bytes) => input.push(bytes),
+      onEnd: () => input.end(),
       onBroken: (reason) => void own.abort(reason),
     };
   });

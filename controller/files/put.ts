@@ -1,10 +1,20 @@
 import { resolve } from "node:path";
 import { asTetherError, TetherError } from "../../protocol/index.ts";
-import { historyFor, type Progress, readReport, Sender, type Source } from "../../transfer/index.ts";
+import {
+  historyFor,
+  type PackingMode,
+  type Progress,
+  readReport,
+  Sender,
+  type SenderOutput,
+  type Source,
+  senderOutput,
+} from "../../transfer/index.ts";
 import type { Client } from "../client.ts";
 import { endedEarly, openFileStream } from "./file-stream.ts";
 import { localSource } from "./local-places.ts";
 import type { TransferOutcome } from "./outcome.ts";
+import { packedWith } from "./packed.ts";
 
 /** What goes to an agent. */
 export interface PutOptions {
@@ -14,6 +24,8 @@ export interface PutOptions {
   readonly recursive: boolean;
   /** The same for all attempts of one transfer, and for no other. */
   readonly transfer?: string;
+  /** Whether what is sent is packed; `auto` unless given. */
+  readonly compress?: PackingMode;
   readonly progress: Progress;
   readonly signal: AbortSignal;
 }
@@ -22,6 +34,7 @@ export interface PutOptions {
 export async function putFiles(client: Client, options: PutOptions): Promise<TransferOutcome> {
   const { progress, recursive, signal, target, transfer: id = "" } = options;
   const start = performance.now();
+  const packed = await packedWith(client, options.compress ?? "auto");
   const failures: TetherError[] = [];
   const sources = options.sources.map(localSource);
   // Of one file alone what there is of it says all.
@@ -33,12 +46,22 @@ export async function putFiles(client: Client, options: PutOptions): Promise<Tra
         recursive,
       )
     : "";
-  const request = { action: "put", target, several: sources.length > 1, transfer: id, history } as const;
+  const request = {
+    action: "put",
+    target,
+    several: sources.length > 1,
+    transfer: id,
+    history,
+    packed,
+  } as const;
   let sender: Sender | undefined;
+  let output: SenderOutput | undefined;
   const done = deferred<{ readonly files: number; readonly bytes: number }>();
   const transfer = openFileStream(client, request, signal, (stream, key) => {
+    const way = senderOutput(stream, packed);
+    output = way;
     sender = new Sender({
-      output: stream,
+      output: way,
       key,
       recursive,
       resumes: true,
@@ -68,16 +91,18 @@ export async function putFiles(client: Client, options: PutOptions): Promise<Tra
       onEnd: () => done.reject(endedEarly()),
       onBroken(reason) {
         own.stop(reason);
+        way.abandon();
         done.reject(reason);
       },
     };
   });
   try {
     // Both are waited for: the sender holds files that it closes.
-    const sending = sendAll(sender as Sender, sources, () => transfer.stream.end());
-    const [, { files, bytes }] = await Promise.all([sending, done.promise]).finally(async () => {
+    const sending = sendAll(sender as Sender, output as SenderOutput, sources);
+    const ending = sending.then(() => transfer.stream.end());
+    const [, { files, bytes }] = await Promise.all([ending, done.promise]).finally(async () => {
       await sending.catch(() => undefined);
-      progress.sent += (sender as Sender).sent + transfer.received;
+      progress.sent += (output as SenderOutput).sent + transfer.received;
     });
     const seconds = (performance.now() - start) / 1000;
     return {
@@ -94,9 +119,9 @@ export async function putFiles(client: Client, options: PutOptions): Promise<Tra
   }
 }
 
-async function sendAll(sender: Sender, sources: readonly Source[], end: () => void): Promise<void> {
+async function sendAll(sender: Sender, output: SenderOutput, sources: readonly Source[]): Promise<void> {
   await sender.send(sources);
-  end();
+  await output.finish();
 }
 
 function deferred<T>(): {

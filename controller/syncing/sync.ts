@@ -3,25 +3,32 @@ import {
   DiskRoom,
   exclusions,
   NOTHING_REMOVED,
+  type PackingMode,
   type PlannedAction,
   type Progress,
   Receiver,
   readReport,
+  receiverInput,
   Sender,
+  type SenderOutput,
   type SyncChoices,
   SyncSource,
+  senderOutput,
   Writers,
 } from "../../transfer/index.ts";
 import type { Client } from "../client.ts";
 import { endedEarly, openFileStream } from "../files/file-stream.ts";
 import { localSource, localTarget } from "../files/local-places.ts";
 import type { TransferOutcome } from "../files/outcome.ts";
+import { packedWith } from "../files/packed.ts";
 
 /** What is to become equal. */
 export interface SyncOptions extends SyncChoices {
   readonly source: string;
   readonly target: string;
   readonly progress: Progress;
+  /** Whether what is sent is packed; `auto` unless given. */
+  readonly compress?: PackingMode;
   /** Told in a dry run of what would be done. */
   readonly onPlan: (action: PlannedAction) => void;
   readonly signal: AbortSignal;
@@ -44,14 +51,18 @@ export async function syncToAgent(client: Client, options: SyncOptions): Promise
   const choices = choicesOf(options);
   const excluded = exclusions(options.exclude);
   const start = performance.now();
+  const packed = await packedWith(client, options.compress ?? "auto");
   const failures: TetherError[] = [];
   const { promise, resolve, reject } = withResolvers<{ files: number; bytes: number; removed?: number }>();
   let sender: Sender | undefined;
+  let output: SenderOutput | undefined;
   let source: SyncSource | undefined;
-  const request = { action: "sync", target: options.target, ...choices } as const;
+  const request = { action: "sync", target: options.target, ...choices, packed } as const;
   const transfer = openFileStream(client, request, signal, (stream, key) => {
+    const way = senderOutput(stream, packed);
+    output = way;
     const own = new Sender({
-      output: stream,
+      output: way,
       key,
       recursive: true,
       resumes: true,
@@ -98,6 +109,7 @@ export async function syncToAgent(client: Client, options: SyncOptions): Promise
       onEnd: () => end.onBroken(endedEarly()),
       onBroken(reason: TetherError) {
         walk.stop(reason);
+        way.abandon();
         reject(reason);
       },
     };
@@ -105,7 +117,8 @@ export async function syncToAgent(client: Client, options: SyncOptions): Promise
   });
   try {
     const running = (source as unknown as SyncSource).run(localSource(options.source)).then(
-      (counts) => {
+      async (counts) => {
+        await (output as unknown as SenderOutput).finish();
         transfer.stream.end();
         return counts;
       },
@@ -117,7 +130,7 @@ export async function syncToAgent(client: Client, options: SyncOptions): Promise
     // Both are waited for: what is being read is closed then.
     const [counts, done] = await Promise.all([running, promise]).finally(async () => {
       await running.catch(() => undefined);
-      progress.sent += (sender as unknown as Sender).sent + transfer.received;
+      progress.sent += (output as unknown as SenderOutput).sent + transfer.received;
     });
     return {
       files: done.files,
@@ -141,22 +154,29 @@ export async function syncFromAgent(client: Client, options: SyncOptions): Promi
   const choices = choicesOf(options);
   const excluded = exclusions(options.exclude);
   const start = performance.now();
+  const packed = await packedWith(client, options.compress ?? "auto");
   // A folder that is not there is made.
   const target = localTarget(options.target.replace(/(?<=.)[/\\]+$/, ""), false);
   const failures: TetherError[] = [];
   const notes: string[] = [];
   let sent = 0;
   let receiver: Receiver | undefined;
-  const request = { action: "sync", source: options.source, ...choices } as const;
+  const request = { action: "sync", source: options.source, ...choices, packed } as const;
   const transfer = openFileStream(client, request, signal, (stream, key) => {
     stream.grant(TRANSFER.window - WIRE.initialWindow);
-    const own = new Receiver({
+    const input = receiverInput(
+      packed,
+      () => own,
+      (bytes) => stream.consumed(bytes),
+      (error) => void own.abort(error),
+    );
+    const own: Receiver = new Receiver({
       target,
       key,
       room: new DiskRoom(),
       writers: new Writers(),
       progress,
-      consumed: (bytes) => stream.consumed(bytes),
+      consumed: (bytes) => input.consumed(bytes),
       report(report) {
         const text = JSON.stringify(report);
         sent += Buffer.byteLength(text);
@@ -181,8 +201,8 @@ export async function syncFromAgent(client: Client, options: SyncOptions): Promi
     // Why it gave up is for the agent to know too.
     own.done.catch((error) => stream.reset(error));
     return {
-      onData: (bytes) => own.push(bytes),
-      onEnd: () => own.end(),
+      onData: (bytes) => input.push(bytes),
+      onEnd: () => input.end(),
       onBroken: (reason) => void own.abort(reason),
     };
   });

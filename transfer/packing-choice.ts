@@ -1,0 +1,102 @@
+/** Milliseconds over which rates are taken. */
+const WINDOW = 250;
+/** Bytes a second beyond which no packing is fast enough to be worth a try. */
+const FASTEST = 300e6;
+/** Part of the bytes that may be left for packing to be worth it. */
+const WORTH = 0.9;
+/** How much faster it must promise to be, and how much faster it must turn out to be. */
+const PROMISE = 1.2;
+const PROOF = 1.05;
+/** Windows without a try after packing has lost, at first and at most. */
+const FIRST_REST = 8;
+const LONGEST_REST = 256;
+
+/**
+ * Decides whether the bytes of a transfer are packed: when what is sent makes the link the limit, a sample has
+ * become small, and packing is faster than the link; and as long as the transfer is faster for it.
+ */
+export class PackingChoice {
+  /** Samples packed at once. */
+  readonly #threads: number;
+  #packs = false;
+  #begun: number | undefined;
+  #bytes = 0;
+  /** Whether there was always something to write: else the link was not the limit. */
+  #saturated = true;
+  #sample: { readonly ratio: number; readonly rate: number } | undefined;
+  #wantsSample = false;
+  /** Bytes a second without packing, when it was begun. */
+  #plainRate = 0;
+  #rest = 0;
+  #nextRest = FIRST_REST;
+
+  constructor(threads: number) {
+    this.#threads = threads;
+  }
+
+  /** True when the next bytes are to be packed. */
+  get packs(): boolean {
+    return this.#packs;
+  }
+
+  /** True when it wants to know how small the next bytes become. */
+  get wantsSample(): boolean {
+    return this.#wantsSample;
+  }
+
+  /** Bytes were packed for a try. `milliseconds`: how long that took. */
+  sampled(bytes: number, packedBytes: number, milliseconds: number): void {
+    this.#wantsSample = false;
+    this.#sample = { ratio: packedBytes / bytes, rate: (bytes * 1_000) / Math.max(milliseconds, 0.01) };
+  }
+
+  /**
+   * Bytes have been written; `packed` is what went over the wire for them, `idle` whether nothing is left to be
+   * written, `now` milliseconds.
+   */
+  written(bytes: number, packed: number, idle: boolean, now: number): void {
+    this.#begun ??= now;
+    this.#bytes += bytes;
+    if (idle) this.#saturated = false;
+    if (this.#packs && packed > bytes * 0.97) this.#stop();
+    const elapsed = now - this.#begun;
+    if (elapsed < WINDOW) return;
+    this.#decide((this.#bytes * 1_000) / elapsed);
+    this.#begun = now;
+    this.#bytes = 0;
+    this.#saturated = true;
+  }
+
+  #decide(rate: number): void {
+    if (this.#packs) {
+      if (rate < PROOF * this.#plainRate) {
+        this.#stop();
+        this.#nextRest = Math.min(2 * this.#nextRest, LONGEST_REST);
+      }
+      return;
+    }
+    if (this.#rest > 0) {
+      this.#rest--;
+      return;
+    }
+    const sample = this.#sample;
+    this.#sample = undefined;
+    if (!this.#saturated || rate > FASTEST) return;
+    if (sample === undefined) {
+      this.#wantsSample = true;
+      return;
+    }
+    const promised = Math.min(sample.rate * this.#threads, rate / sample.ratio);
+    if (sample.ratio > WORTH || promised < PROMISE * rate) {
+      this.#rest = FIRST_REST;
+      return;
+    }
+    this.#packs = true;
+    this.#plainRate = rate;
+  }
+
+  #stop(): void {
+    this.#packs = false;
+    this.#rest = this.#nextRest;
+  }
+}
