@@ -198,7 +198,7 @@ export class Device {
     if (before !== undefined) {
       // What he wrote last may be what holds the port up.
       if (this.state === "ready") await this.#keeper.link.purge("output").catch(() => {});
-      await this.#restore();
+      await this.#restore(before.port);
     }
     if (options.closePort) await this.#keeper.withhold(options.refusal());
     else if (before?.options.closePort) this.#keeper.giveBack();
@@ -229,15 +229,18 @@ export class Device {
   async #release(held: Held): Promise<void> {
     if (this.#held !== held) return;
     held.port.end(new TetherError("cancelled", `the port of ${this.name} has been given back`));
-    await this.#restore();
+    await this.#restore(held.port);
     if (this.#held !== held) return;
     this.#held = undefined;
     if (held.options.closePort) this.#keeper.giveBack();
     if (this.state === "ready") this.#attach();
   }
 
-  async #restore(): Promise<void> {
-    if (this.state === "ready") await this.#keeper.link.setLines({ break: false }).catch(() => {});
+  /** Nothing is touched that the holder has left as it was: to set a line again may reset a board. */
+  async #restore({ isBreaking }: HeldPort): Promise<void> {
+    if (isBreaking && this.state === "ready") {
+      await this.#keeper.link.setLines({ break: false }).catch(() => {});
+    }
     await this.#keeper.restore();
   }
 

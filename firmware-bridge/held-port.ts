@@ -25,6 +25,7 @@ export class HeldPort {
   readonly #given: PortKeeper;
   readonly #watches = new Set<NodeJS.Timeout>();
   #over: TetherError | undefined;
+  #isBreaking = false;
 
   constructor(keeper: PortKeeper) {
     this.#given = keeper;
@@ -33,6 +34,11 @@ export class HeldPort {
   /** In force, or what the port will be opened with. */
   get settings(): PortSettings {
     return this.#given.settings;
+  }
+
+  /** True while it sends a break. */
+  get isBreaking(): boolean {
+    return this.#isBreaking;
   }
 
   /** Takes bytes in order; resolves when the port has them. Throws `limit` as well. */
@@ -47,7 +53,9 @@ export class HeldPort {
 
   /** Sets lines, all at one moment; false when the port has none. */
   async setLines(lines: OutputLines): Promise<boolean> {
-    return await this.#keeper.link.setLines(lines);
+    const set = await this.#keeper.link.setLines(lines);
+    if (set) this.#isBreaking = lines.break ?? this.#isBreaking;
+    return set;
   }
 
   /** Undefined when the port has none. */

@@ -255,6 +255,11 @@ test("lease: DTR and RTS are left alone unless the configuration says otherwise"
     board.states.map(({ dtr, rts }) => [dtr, rts]),
     [[true, true]],
   );
+  const untouched = new MemoryBoard();
+  const { leases: theirs } = await createHeld(t, untouched);
+  for (const mode of ["write", "exclusive"] as const)
+    await (await theirs.take(wish("ann", { mode }))).release();
+  assert.equal(untouched.states.length, 1, "neither taking a port nor giving it back touches it");
   const low = new MemoryBoard();
   const { leases } = await createHeld(t, low, {
     port: { kind: "simulate", what: "bench", dtr: "off", rts: "on" },
