@@ -98,6 +98,7 @@ export class FramesTalk {
 
   /** Resolves when the board has said what it is. Throws `timeout`, or what is wrong with what it said. */
   async described(signal: AbortSignal): Promise<Hello> {
+    if (this.#hello) return this.#hello; // and no timer for each call
     const { name, timeout } = this.#options;
     const deadline = AbortSignal.timeout(timeout);
     while (!this.#hello) {
