@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { after, type TestContext, test } from "node:test";
+import { type TestContext, test } from "node:test";
 import { parseDescription } from "../../firmware-bridge/drivers/frames/description.ts";
 import { createDriver } from "../../firmware-bridge/drivers/index.ts";
 import { CobsParser, cobsEncode } from "../../firmware-bridge/framing/cobs.ts";
@@ -237,11 +237,9 @@ test("frames: what a board says wrongly about itself is told to its callers", as
   }
 });
 
-const program = missing("simavr") === false ? await buildFramesBoard({ after }) : "";
-
 /** The library as a program, and a driver on its stdin and stdout. */
 async function startLibrary(t: TestContext) {
-  const child: ChildProcess = spawn(program, { stdio: "pipe" });
+  const child: ChildProcess = spawn(await buildFramesBoard(t), { stdio: "pipe" });
   let complaints = "";
   child.stderr?.on("data", (chunk) => {
     complaints += chunk;
