@@ -170,7 +170,8 @@ export class Exchange<Unit> {
   }
 }
 
-function abortError(signal: AbortSignal): TetherError {
+/** What a caller is told whose signal has aborted: its reason where that says what happened, else `cancelled`. */
+export function abortError(signal: AbortSignal): TetherError {
   const { reason } = signal;
   const telling =
     reason instanceof TetherError || (reason instanceof Error && reason.name === "TimeoutError");

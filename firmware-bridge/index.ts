@@ -1,5 +1,11 @@
 export { Device, type PortHold } from "./device.ts";
 export type { CommandFiles, CommandSurroundings, SourceFile } from "./drivers/driver.ts";
+export {
+  FIRMATA_DEFAULTS,
+  type FirmataSettings,
+  PIN_MODES,
+  type PinProfile,
+} from "./drivers/firmata/settings.ts";
 export { FRAMES_DEFAULTS } from "./drivers/frames/settings.ts";
 export { DRIVERS } from "./drivers/index.ts";
 export { MICROPYTHON_DEFAULTS, type MicroPythonSettings } from "./drivers/micropython/settings.ts";

@@ -4,6 +4,7 @@
  */
 
 import { SERIAL } from "../protocol/limits.ts";
+import type { FirmataSettings } from "./drivers/firmata/settings.ts";
 import type { FramesSettings } from "./drivers/frames/settings.ts";
 import type { MicroPythonSettings } from "./drivers/micropython/settings.ts";
 import type { ModbusSettings } from "./drivers/modbus/settings.ts";
@@ -189,6 +190,8 @@ export interface DeviceProfile {
   readonly tuning?: { readonly [name: string]: ReadingTuning };
   /** Of driver `modbus`; absent: its defaults. */
   readonly modbus?: ModbusSettings;
+  /** Of driver `firmata`; absent: its defaults. */
+  readonly firmata?: FirmataSettings;
   /** Of driver `micropython`; absent: its defaults. */
   readonly micropython?: MicroPythonSettings;
   /** Of driver `frames`; absent: its defaults. */

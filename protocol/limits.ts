@@ -538,6 +538,32 @@ export const FRAMES = {
   longestPause: 2_000,
 } as const;
 
+/** Boards with Firmata. */
+export const FIRMATA = {
+  /** Pins of a board: a pin's number has 7 bits. */
+  pins: 128,
+  /** Bytes of one sysex message from a board: a list of capabilities with all modes of all pins has half of that. */
+  sysex: 8 * KiB,
+  /** Characters of a text from a board. */
+  text: 1_024,
+  /** Bytes to an I2C device at once: two each and an address of two have to fit the 64 that StandardFirmata takes. */
+  i2cWrite: 30,
+  /** Bytes from one: what Arduino's Wire library holds. */
+  i2cRead: 32,
+  /** Milliseconds between two samples, at most: 14 bits. */
+  samplingInterval: 0x3fff,
+  /** Microseconds between writing the number of a register and reading it, at most: 14 bits. */
+  i2cDelay: 0x3fff,
+  /** Milliseconds before a board that has not answered the first question is asked again: it may be starting. */
+  greeting: 500,
+  /** The same once it has been silent for longer than any board takes to start. */
+  longestGreeting: 4_000,
+  /** Milliseconds that a call waits for a board that has not answered yet; one with a boot loader takes some four seconds. */
+  start: 8_000,
+  /** Tries of each further question, before it is begun from the first again. */
+  tries: 3,
+} as const;
+
 /** Watching devices. */
 export const WATCH = {
   /** Changes kept for a watcher that is too slow for them; beyond that it loses the oldest. */

@@ -7,6 +7,7 @@ import type {
   ReadingTuning,
 } from "../../firmware-bridge/index.ts";
 import { POLL_INTERVAL } from "./device-table.ts";
+import { toFirmata } from "./firmata-table.ts";
 import { toGcode } from "./gcode-table.ts";
 import { toModbus } from "./modbus-table.ts";
 import { present } from "./present.ts";
@@ -21,7 +22,7 @@ type SerialDraft = NonNullable<DeviceDraft["serial"]>;
 /** The devices as the firmware bridge takes them; one that is incomplete is left out. */
 export function toDevices(drafts: Draft["devices"]): DeviceProfile[] {
   return drafts.flatMap(
-    ({ name, serial, driver, line, gcode, commands, readings, modbus, micropython, frames }) => {
+    ({ name, serial, driver, line, gcode, commands, readings, firmata, modbus, micropython, frames }) => {
       const port = serial === undefined ? undefined : toPort(serial);
       if (name === undefined || port === undefined) return [];
       return [
@@ -34,6 +35,7 @@ export function toDevices(drafts: Draft["devices"]): DeviceProfile[] {
           commands: mapped(commands, toCommand),
           readings: mapped(readings, toReading),
           ...tuningOf(readings),
+          ...(driver === "firmata" && { firmata: toFirmata(firmata) }),
           ...(driver === "modbus" && { modbus: toModbus(modbus) }),
           ...(driver === "micropython" && { micropython }),
           ...(driver === "frames" && { frames }),

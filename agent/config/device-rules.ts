@@ -1,4 +1,5 @@
 import { nearest } from "../../protocol/index.ts";
+import { checkFirmata } from "./firmata-rules.ts";
 import { checkGcode } from "./gcode-rules.ts";
 import { quoted } from "./mistake.ts";
 import { checkModbus } from "./modbus-rules.ts";
@@ -30,6 +31,7 @@ export function checkDevices(devices: Draft["devices"], reading: Reading, known:
     }
     if (device.serial !== undefined) checkSerial(device.serial, `${path}.serial`, ports, reading, known);
     checkDriver(device, path, reading, known);
+    checkFirmata(device.firmata, `${path}.firmata`, reading);
     checkModbus(device.modbus, `${path}.modbus`, reading);
     const { terminator, prompt } = device.line;
     if (prompt?.includes(terminator)) {
@@ -75,6 +77,7 @@ function checkSerial(
 /** The keys that only some drivers have, by driver. */
 const DRIVER_KEYS: { readonly [driver: string]: readonly string[] } = {
   line: ["line", "commands", "readings"],
+  firmata: ["firmata"],
   modbus: ["modbus"],
   gcode: ["gcode"],
   micropython: ["micropython", "readings"],

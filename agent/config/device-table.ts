@@ -7,6 +7,7 @@ import {
   SERIAL_DEFAULTS,
 } from "../../firmware-bridge/index.ts";
 import { CONFIGURATION, SERIAL } from "../../protocol/index.ts";
+import { FIRMATA_SECTION } from "./firmata-table.ts";
 import { GCODE } from "./gcode-table.ts";
 import { MODBUS_SECTION } from "./modbus-table.ts";
 import { formatDuration } from "./quantities.ts";
@@ -142,6 +143,7 @@ export const DEVICE = {
   gcode: section(GCODE),
   commands: mapKey(map(MEMBER_NAME, group(COMMAND), CONFIGURATION.members)),
   readings: mapKey(map(MEMBER_NAME, group(READING), CONFIGURATION.members)),
+  firmata: FIRMATA_SECTION,
   modbus: MODBUS_SECTION,
   micropython: section({ timeout: durationKey(...ANSWER_TIME, MICROPYTHON_DEFAULTS.timeout) }),
   frames: section({ timeout: durationKey(...ANSWER_TIME, FRAMES_DEFAULTS.timeout) }),

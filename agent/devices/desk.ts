@@ -275,6 +275,7 @@ function commandProcedures(device: Device, files: CommandFiles): Procedure[] {
     name: `devices.${device.name}.${command.name}`,
     summary: command.summary,
     parameters: command.parameters as { readonly [name: string]: JsonObject },
+    ...(command.variadic === true && { variadic: true as const }),
     result: command.result as JsonObject,
     role: "operator",
     retryable: false,

@@ -38,6 +38,8 @@ export interface DriverCommand {
   readonly summary: string;
   /** Parameter name to JSON Schema, in positional order. */
   readonly parameters: { readonly [name: string]: JsonSchema };
+  /** The last parameter is an array, whose members are given one after the other. */
+  readonly variadic?: boolean;
   readonly result: JsonSchema;
   /** Runs it on the attached link; the signal's reason is thrown when it aborts. */
   run(

@@ -1,6 +1,7 @@
 import { TetherError } from "../../protocol/errors.ts";
 import type { DeviceProfile } from "../profile.ts";
 import type { Driver, DriverFactory, ReadingSink } from "./driver.ts";
+import { createFirmataDriver } from "./firmata/index.ts";
 import { createFramesDriver } from "./frames/index.ts";
 import { createGcodeDriver } from "./gcode/index.ts";
 import { createLineDriver } from "./line.ts";
@@ -10,6 +11,7 @@ import { createRawDriver } from "./raw.ts";
 
 const FACTORIES: ReadonlyMap<string, DriverFactory> = new Map([
   ["line", createLineDriver],
+  ["firmata", createFirmataDriver],
   ["micropython", createMicroPythonDriver],
   ["frames", createFramesDriver],
   ["modbus", createModbusDriver],
