@@ -1,4 +1,4 @@
-import { formatHostPort, isLoopback, TetherError, writeJson } from "../../protocol/index.ts";
+import { asTetherError, formatHostPort, isLoopback, TetherError, writeJson } from "../../protocol/index.ts";
 import { expectArguments } from "../arguments.ts";
 import type { CommandContext } from "../command-context.ts";
 import { connect } from "../connect.ts";
@@ -36,6 +36,8 @@ export async function run(context: CommandContext): Promise<number> {
       signal.addEventListener("abort", () => resolve(), { once: true });
       if (signal.aborted) resolve();
     });
+    const reason = asTetherError(signal.reason);
+    if (reason.code === "timeout") throw reason;
     return 0;
   } finally {
     await exposer.stop();

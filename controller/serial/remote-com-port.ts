@@ -56,9 +56,12 @@ export class RemoteComPort implements PortControl {
     const taken = new RemoteComPort(client, wish, events);
     const { condition } = await taken.#port.opened;
     taken.#settings = condition.settings;
-    if (condition.state !== "ready") {
+    try {
+      // Throws why the port is away, where it is.
+      await taken.inputLines();
+    } catch (error) {
       taken.close();
-      throw new TetherError("device-missing", `the port is ${condition.state}: ${condition.reason}`);
+      throw error;
     }
     taken.#port.closed.then((error) => {
       events.onFailed(error ?? new TetherError("unreachable", "the agent ended the use of the port"));
@@ -117,7 +120,8 @@ export class RemoteComPort implements PortControl {
 
   async inputLines(): Promise<ComPortInputs | undefined> {
     // Once it has told of them the agent tells of every change.
-    return this.#lines ?? (await this.#port.order({ order: "input-lines" })).lines ?? undefined;
+    this.#lines ??= (await this.#port.order({ order: "input-lines" })).lines ?? undefined;
+    return this.#lines;
   }
 
   async purge({ received, unsent }: { readonly received: boolean; readonly unsent: boolean }): Promise<void> {

@@ -133,6 +133,8 @@ suite("tether serial expose", () => {
     assert.match(unknown.stderr, /there is no device "nothing".*there are: bench/s);
     const place = await agent.tether(["serial", "expose", "bench", "--listen", "a:b"], { home });
     assert.equal(place.code, 2);
+    const late = await agent.tether(["serial", "expose", "bench", "--timeout", "300ms"], { home });
+    assert.equal(late.code, 3);
   });
 });
 

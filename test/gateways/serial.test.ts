@@ -47,7 +47,7 @@ suite("gateway rfc2217", () => {
     await client.end();
     await agent.line("port-released");
     const next = await RawClient.open(t, rfc2217);
-    assert.match(await next.end(), /^error: device-missing: bench is missing: /);
+    assert.match(await next.end(), /^error: device-missing: device bench is missing: /);
     await terminal.plug();
     const again = await TtyBoard.open(t, terminal.boardPath);
     await agent.line(

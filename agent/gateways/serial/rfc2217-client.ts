@@ -47,9 +47,6 @@ export class Rfc2217Client implements PortClient {
   }
 
   async #hold(use: PortUse): Promise<void> {
-    const { state, reason } = use.device.condition;
-    if (state !== "ready")
-      throw new TetherError("device-missing", `${use.device.name} is ${state}: ${reason}`);
     const { label: holder, origin } = this.#arrival;
     const wish = { holder, origin, kind: "rfc2217", mode: "exclusive" } as const;
     const lease = await takePatiently(() => use.take(wish));
@@ -70,6 +67,8 @@ export class Rfc2217Client implements PortClient {
   }
 
   async #serve(use: PortUse, lease: Lease): Promise<void> {
+    // Throws why the port is away, where it is.
+    const hasLines = (await lease.port.inputLines()) !== undefined;
     const port = new HeldComPort(lease.port, use.traffic, {
       onMore: () => server.flush(),
       onLost: () => server.overrun(),
@@ -84,7 +83,6 @@ export class Rfc2217Client implements PortClient {
       onFailed: (error) => this.#refuse(error),
     });
     this.#server = server;
-    const hasLines = (await lease.port.inputLines().catch(() => undefined)) !== undefined;
     const look = () => server.lookAtLines().catch((thrown: unknown) => this.#refuse(asTetherError(thrown)));
     const looks = hasLines ? setInterval(look, SERIAL.linesInterval) : undefined;
     await this.#gone;
