@@ -61,7 +61,7 @@ test("cobs: what is too long or breaks off is noise, and the next frame is whole
 
 test("frames: a description's lines are commands and values; anything else is named", () => {
   const text = "a() Does a.\n\nb(x:u8,y:string):f32\nv:i16 °C\nw:bool\n";
-  assert.deepEqual(parseDescription(Buffer.from(text)), {
+  assert.deepEqual(parseDescription(Buffer.from(text), "b"), {
     commands: [
       { name: "a", parameters: [], summary: "Does a." },
       {
@@ -92,9 +92,11 @@ test("frames: a description's lines are commands and values; anything else is na
     ["v:u8 \u0007", /control characters/],
     [Array.from({ length: 65 }, (_, index) => `v${index}:u8`).join("\n"), /65 values; allowed: 64/],
   ] as const) {
-    assert.throws(() => parseDescription(Buffer.from(wrong)), { code: "device-failed", message }, wrong);
+    assert.throws(() => parseDescription(Buffer.from(wrong), "b"), { code: "device-failed", message }, wrong);
   }
-  assert.throws(() => parseDescription(Buffer.of(0xff)), { message: /no UTF-8/ });
+  assert.throws(() => parseDescription(Buffer.of(0xff), "b"), {
+    message: "b: its description is no UTF-8 text",
+  });
 });
 
 /** A driver with a board that a test plays by hand. */
@@ -227,13 +229,14 @@ test("frames: what a board says wrongly about itself is told to its callers", as
     [[1, 16, 0xff, 0xff, 0, 0], "device-failed", /description of 65535 bytes/],
     [[1, 16, 3, 0, 0, 0], "timeout", /its description came with a wrong CRC/],
   ] as const) {
-    const { driver, board, port } = attach(100);
+    const { driver, board, port, values } = attach(100);
     t.after(() => driver.detach(new TetherError("device-missing", "unplugged")));
     const { answer } = describing("x()");
     board.answer = (question) =>
       question[0] === 1 ? [[0x81, 1, question[1] ?? 0, ...hello]] : answer(question);
     driver.attach(port);
     await assert.rejects(async () => await driver.commands[0]?.run({}, never()), { code, message });
+    assert.deepEqual(values, code === "timeout" ? [] : [["log", code]], "told once without being asked");
   }
 });
 

@@ -1,4 +1,4 @@
-import { TetherError } from "../../../protocol/errors.ts";
+import { asTetherError, TetherError } from "../../../protocol/errors.ts";
 import { FRAMES } from "../../../protocol/limits.ts";
 import { type FieldType, isFieldType } from "./field-type.ts";
 
@@ -40,9 +40,18 @@ const TAKEN: readonly string[] = ["describe", "log", "state", "__proto__"];
 /**
  * Reads a board's description: a line for each command and each value.
  *
+ * @param board names it in errors.
  * @throws TetherError `device-failed` naming the line that is wrong and what is allowed.
  */
-export function parseDescription(bytes: Buffer): FramesDescription {
+export function parseDescription(bytes: Buffer, board: string): FramesDescription {
+  try {
+    return parse(bytes);
+  } catch (thrown) {
+    throw new TetherError("device-failed", `${board}: ${asTetherError(thrown).message}`, { cause: thrown });
+  }
+}
+
+function parse(bytes: Buffer): FramesDescription {
   let text: string;
   try {
     text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);

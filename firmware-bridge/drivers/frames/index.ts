@@ -49,6 +49,8 @@ class FramesDriver implements Driver {
         timeout: this.#timeout,
         isKnown: ({ length, check }) => this.#known?.length === length && this.#known.check === check,
         describe: (bytes, hello) => this.#describe(bytes, hello),
+        // The one reading that there always is: so the agent's log has it too.
+        refused: (error) => this.#sink.failed(LOG.name, error),
         heard: (message) => this.#hear(message),
       },
       port,
@@ -78,7 +80,7 @@ class FramesDriver implements Driver {
   }
 
   #describe(bytes: Buffer, { length, check, payload }: Hello): void {
-    const known = { ...parseDescription(bytes), text: bytes.toString("utf8"), length, check };
+    const known = { ...parseDescription(bytes, this.#name), text: bytes.toString("utf8"), length, check };
     this.#known = known;
     this.commands = [
       ...known.commands.map((command) => this.#command(command, payload)),

@@ -27,6 +27,8 @@ export interface TalkOptions {
   isKnown(hello: Hello): boolean;
   /** Takes the description that is new; throws TetherError `device-failed` when it is none. */
   describe(bytes: Buffer, hello: Hello): void;
+  /** What the board has said about itself makes no sense, and asking again would not mend it. */
+  refused(error: TetherError): void;
   /** A value or a text that came unasked. */
   heard(message: Extract<BoardMessage, { kind: "value" | "log" }>): void;
 }
@@ -163,7 +165,10 @@ export class FramesTalk {
       } catch (thrown) {
         if (signal.aborted) return;
         this.#trouble = asTetherError(thrown);
-        if (this.#trouble.code === "device-failed") return;
+        if (this.#trouble.code === "device-failed") {
+          this.#options.refused(this.#trouble);
+          return;
+        }
       }
       hello = undefined;
       await delay(pause, undefined, { signal }).catch(() => {});
