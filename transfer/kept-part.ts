@@ -134,7 +134,9 @@ export function takePart(
     if (descriptor !== undefined) closeSync(descriptor);
     journal.remove();
     removePart(folder, fresh);
-    if (systemCode(error) === "ENOENT" || error instanceof TetherError) return undefined;
+    // Gone, a link that somebody has put there, or something else.
+    if (["ENOENT", "ELOOP"].includes(systemCode(error) ?? "") || error instanceof TetherError)
+      return undefined;
     throw error;
   }
 }
