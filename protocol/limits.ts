@@ -352,7 +352,7 @@ export const TRANSFER = {
   listingBytes: 32 * MiB,
   /** Folders, and entries in them, that the sender of a sync has asked about and not compared yet. */
   foldersAhead: 64,
-  entriesAhead: 20_000,
+  entriesAhead: 4_000,
   /** Old files that are compared with new ones at once. */
   comparisons: 16,
   /** Files that wait to be compared by content before the walk through the folders goes on. */

@@ -1,5 +1,5 @@
 import { closeSync, constants, lstatSync, openSync, type Stats, statSync } from "node:fs";
-import { join } from "node:path";
+import { sep } from "node:path";
 import { TetherError } from "../protocol/index.ts";
 import { shown } from "./names.ts";
 import { SyncPace } from "./sync-pace.ts";
@@ -35,7 +35,8 @@ export class LocalFolder implements Folder {
   }
 
   path(name: string): string {
-    return join(this.self, name);
+    // The name has been checked: nothing in it is to be resolved.
+    return this.self + sep + name;
   }
 
   enter(name: string): LocalFolder {

@@ -90,6 +90,7 @@ export class Sender {
   /** The folders that what is sent is in, as the receiver is told. */
   readonly #names: string[] = [];
   #entries = 0;
+  #failures = 0;
   #stopped: TetherError | undefined;
   #total: { readonly files: number; readonly bytes: number } | undefined;
 
@@ -101,8 +102,14 @@ export class Sender {
     });
   }
 
+  /** How often something could not be sent. */
+  get failures(): number {
+    return this.#failures;
+  }
+
   /** Counts something as not sent that was begun, and that the receiver knows of. */
   failed(error: TetherError): void {
+    this.#failures++;
     this.#options.onFailed(error);
   }
 
@@ -392,7 +399,7 @@ export class Sender {
     }
     progress.undo();
     await this.#writer.write(RECORD.ABORT, errorBody(failure));
-    if (!this.#refused.has(number)) this.#options.onFailed(failure);
+    if (!this.#refused.has(number)) this.failed(failure);
   }
 
   #isThere({ name, size, modified }: FileHeader): boolean {
@@ -504,7 +511,7 @@ export class Sender {
   async fail(error: TetherError): Promise<void> {
     this.checkStopped();
     this.#entries++;
-    this.#options.onFailed(error);
+    this.failed(error);
     await this.#writer.write(RECORD.FAILED, errorBody(error));
   }
 

@@ -336,9 +336,12 @@ export class SyncSource {
   async #send(node: FolderNode | undefined, name: string): Promise<void> {
     await this.#goTo(node);
     const path = this.#shown(pathIn(node?.path ?? "", name));
+    const { sender } = this.#options;
+    const { failures } = sender;
     try {
       const { folder, own } = this.#entry(node, name);
-      await this.#options.sender.file(folder, own, name, path);
+      await sender.file(folder, own, name, path);
+      if (sender.failures > failures) this.#isIncomplete = true;
     } catch (error) {
       this.#options.sender.checkStopped();
       await this.#unreadable(entryError("read", path, error));
@@ -511,6 +514,7 @@ export class SyncSource {
     } else {
       progress.undo();
       this.#based.delete(entry);
+      this.#isIncomplete = true;
       await sender.write(RECORD.ABORT, errorBody(failure));
       sender.failed(failure);
     }

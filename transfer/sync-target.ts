@@ -17,7 +17,7 @@ import { entryError } from "./entry-error.ts";
 import type { Exclusions } from "./exclusions.ts";
 import type { Folder } from "./folder.ts";
 import { type ListedFolder, listedEntry, pathIn, readListing, writeListing } from "./listing.ts";
-import { checkName } from "./names.ts";
+import { checkName, isPartial } from "./names.ts";
 import { systemCode } from "./private-files.ts";
 import { readRange } from "./read-range.ts";
 import type { Target } from "./receive.ts";
@@ -311,7 +311,8 @@ export class SyncTarget {
           const system = folder.path(entry.name);
           const size = entry.isFile() ? lstatSync(system).size : 0;
           unlinkSync(system);
-          this.#around.room.removed(size);
+          // What is not whole was never counted.
+          if (!isPartial(entry.name)) this.#around.room.removed(size);
         }
       }
     } finally {

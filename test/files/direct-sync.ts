@@ -32,6 +32,8 @@ export interface DirectSync {
 export interface DirectSyncOptions extends Partial<SyncChoices> {
   /** Changes an answer on its way; told how many came before it. */
   readonly answer?: (bytes: Buffer, number: number) => Buffer;
+  /** The source, when it is not simply the folder of that path. */
+  readonly folder?: LocalFolder;
 }
 
 /** A receiver of a sync into a folder, in this process. */
@@ -138,7 +140,7 @@ export async function syncDirectly(
   receiver.done.catch((reason) => source.stop(reason as TetherError));
   let [error, files, unchanged]: [TetherError | undefined, number, number] = [undefined, 0, 0];
   try {
-    const opened = { folder: new LocalFolder(from), name: "", base: basename(from) };
+    const opened = { folder: options.folder ?? new LocalFolder(from), name: "", base: basename(from) };
     await source.run({ path: from, open: () => opened });
     setImmediate(() => receiver.end());
   } catch (thrown) {

@@ -23,6 +23,7 @@ import { type SyncOutcome, syncFromAgent, syncToAgent } from "../../controller/s
 import type { TetherError } from "../../protocol/index.ts";
 import {
   isPartial,
+  LocalFolder,
   type PlannedAction,
   Progress,
   type SyncChoices,
@@ -506,6 +507,24 @@ describe("a sync", { skip: process.platform !== "linux" }, () => {
     assert.ok(outcome.reports.some((report) => "again" in report));
     assert.ok(readFileSync(join(to, "file")).equals(fresh));
     assert.deepEqual(readdirSync(to), ["file"]);
+  });
+
+  test("a file that cannot be read keeps everything in the target", async () => {
+    const [from, to] = [join(place.here, "from"), join(place.here, "to")];
+    for (const one of [from, to]) mkdirSync(one);
+    writeFileSync(join(from, "bad"), "x");
+    writeFileSync(join(from, "good"), "x");
+    writeFileSync(join(to, "old"), "x");
+    let looks = 0;
+    const folder = new (class extends LocalFolder {
+      override path(name: string): string {
+        // It is listed, and cannot be opened.
+        return super.path(name === "bad" && looks++ > 0 ? "gone" : name);
+      }
+    })(from);
+    const outcome = await syncDirectly(from, to, { delete: true, folder });
+    assert.deepEqual([outcome.error, outcome.failures.length], [undefined, 1]);
+    assert.deepEqual(readdirSync(to), ["good", "old"]);
   });
 
   test("answers that no receiver gives end it, and nothing is changed", async () => {
