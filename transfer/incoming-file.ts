@@ -3,6 +3,7 @@ import {
   constants,
   fchmodSync,
   fstatSync,
+  ftruncateSync,
   futimesSync,
   lstatSync,
   openSync,
@@ -197,6 +198,7 @@ export class IncomingFile {
     }
     const taken = this.#taken as TakenPart;
     this.#taken = undefined;
+    this.#clearFrom(offset);
     const kept = endsOf(taken.pieces).indexOf(offset) + 1;
     if (kept === taken.pieces.length && taken.source === this.#source) return;
     this.#dropJournal();
@@ -228,6 +230,7 @@ export class IncomingFile {
     if (this.#taken !== undefined) {
       // Nothing of it is of use: it is written over.
       this.#taken = undefined;
+      this.#clearFrom(0);
       this.#dropJournal();
     }
     this.#received += bytes.length;
@@ -278,6 +281,8 @@ export class IncomingFile {
     if (this.#received !== this.size || !matches) throw damaged();
     this.#context.writers.ending(this.folder, this.name);
     if (this.#isThere) return;
+    // What ends with a hole has not been written to its end.
+    if (this.#header.isSparse) ftruncateSync(this.descriptor, this.size);
     const seconds = this.#header.modified / 1000;
     futimesSync(this.descriptor, seconds, seconds);
     // Windows has none of these bits, and would make the file read-only for the lack of one.
@@ -381,7 +386,13 @@ export class IncomingFile {
   }
 
   #write(buffers: Buffer[], bytes: number, position: number, begin: number): void {
-    writev(this.descriptor, buffers, position, (error, written) => {
+    const hole = this.#header.isSparse ? zerosAtFront(buffers) : 0;
+    if (hole > 0 && hole < bytes) {
+      this.#context.onWritten(hole);
+      this.#write(dropFront(buffers, hole), bytes - hole, position + hole, begin);
+      return;
+    }
+    const after = (error: NodeJS.ErrnoException | null, written: number) => {
       if (error === null && written < bytes) {
         // A full disk takes a part, and says why at the next try.
         this.#write(dropFront(buffers, written), bytes - written, position + written, begin);
@@ -399,7 +410,14 @@ export class IncomingFile {
       this.#note();
       this.#context.onWritten(bytes);
       this.#changed();
-    });
+    };
+    if (hole === bytes) setImmediate(after, null, bytes);
+    else writev(this.descriptor, this.#header.isSparse ? dataAtFront(buffers) : buffers, position, after);
+  }
+
+  /** What another transfer has left from `offset` on would show through the holes. */
+  #clearFrom(offset: number): void {
+    if (this.#header.isSparse) ftruncateSync(this.descriptor, offset);
   }
 
   /** Notes the pieces that are written. */
@@ -521,4 +539,25 @@ function dropFront(buffers: readonly Buffer[], bytes: number): Buffer[] {
     left = Math.max(0, left - buffer.length);
   }
   return rest;
+}
+
+/** Bytes of the buffers at the front that hold nothing but zeros. */
+function zerosAtFront(buffers: readonly Buffer[]): number {
+  let bytes = 0;
+  for (const buffer of buffers) {
+    if (!isZero(buffer)) break;
+    bytes += buffer.length;
+  }
+  return bytes;
+}
+
+/** The buffers before the first that holds nothing but zeros. */
+function dataAtFront(buffers: readonly Buffer[]): readonly Buffer[] {
+  const end = buffers.findIndex(isZero);
+  return end < 0 ? buffers : buffers.slice(0, end);
+}
+
+function isZero(bytes: Buffer): boolean {
+  // Each byte is compared with the one before it, which memcmp does faster than any loop here.
+  return bytes[0] === 0 && bytes.compare(bytes, 1, bytes.length, 0, bytes.length - 1) === 0;
 }

@@ -65,6 +65,13 @@ export interface EntryFacts {
 export interface FileHeader extends EntryFacts {
   readonly name: string;
   readonly size: number;
+  /** True when the file has holes: blocks of zeros that take no room on the disk. */
+  readonly isSparse: boolean;
+}
+
+/** Whether a file of these facts has holes; of the smallest it makes no difference. */
+export function isSparse({ size, blocks }: { readonly size: number; readonly blocks: number }): boolean {
+  return size > TRANSFER.smallFile && process.platform !== "win32" && blocks * 512 < size;
 }
 
 /** What came out of the records. A file's content comes in pieces. */
@@ -86,6 +93,8 @@ export type Item =
 
 /** Permission bits that travel: no set-user-id, set-group-id or sticky bit. */
 const MODE_BITS = 0o777;
+/** Bit beside the mode of a file that has holes; whoever does not know it writes the zeros. */
+const SPARSE = 0x8000;
 /** Bytes of {@link writeFacts}. */
 export const FACTS_BYTES = 14;
 const U32 = 0x1_0000_0000;
@@ -98,10 +107,11 @@ export function writeRecordHeader(target: Buffer, at: number, type: number, leng
 }
 
 /** The body of FILE. */
-export function fileBody({ name, size, ...facts }: FileHeader): Buffer {
+export function fileBody({ name, size, isSparse, ...facts }: FileHeader): Buffer {
   const body = Buffer.allocUnsafe(8 + FACTS_BYTES + Buffer.byteLength(name));
   writeU64(body, 0, size);
   writeFacts(body, 8, facts);
+  if (isSparse) body.writeUInt16BE(body.readUInt16BE(8) | SPARSE, 8);
   body.write(name, 8 + FACTS_BYTES, "utf8");
   return body;
 }
@@ -290,7 +300,8 @@ function readItem(type: number, body: Buffer): Item {
 function readHeader(body: Buffer): FileHeader {
   atLeast(body, 8 + FACTS_BYTES);
   const name = text(body.subarray(8 + FACTS_BYTES));
-  return { name, size: readU64(body, 0), ...readFacts(body, 8) };
+  const isSparse = (body.readUInt16BE(8) & SPARSE) !== 0;
+  return { name, size: readU64(body, 0), isSparse, ...readFacts(body, 8) };
 }
 
 /** Writes mode and time: u16 mode, i64 seconds, u32 nanoseconds. */

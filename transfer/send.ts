@@ -27,6 +27,7 @@ import {
   fileBody,
   folderBody,
   fromBody,
+  isSparse,
   linkBody,
   RECORD,
   totalBody,
@@ -371,7 +372,13 @@ export class Sender {
     const { progress, key, resumes } = this.#options;
     const { size } = facts;
     progress.begin(path, size);
-    const header = { name: base, size, mode: facts.mode, modified: facts.mtimeMs };
+    const header = {
+      name: base,
+      size,
+      mode: facts.mode,
+      modified: facts.mtimeMs,
+      isSparse: isSparse(facts),
+    };
     if (this.#isThere(header)) {
       await this.#keep(header);
       return;

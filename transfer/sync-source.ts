@@ -17,7 +17,7 @@ import type { Folder } from "./folder.ts";
 import { type Listed, type ListedFolder, listedEntry, pathIn, readListed, readListing } from "./listing.ts";
 import type { Progress } from "./progress.ts";
 import { readRange, readWhole } from "./read-range.ts";
-import { atLeast, type EntryFacts, endBody, errorBody, RECORD, readU64 } from "./record.ts";
+import { atLeast, type EntryFacts, endBody, errorBody, isSparse, RECORD, readU64 } from "./record.ts";
 import type { SyncChoices } from "./requests.ts";
 import { changeOf, type OpenSource, READ_FLAGS, type Sender, type Source } from "./send.ts";
 import { blockBytes, PieceDigests, pieceBytes, type Range, SHORT_DIGEST } from "./signature.ts";
@@ -491,7 +491,7 @@ export class SyncSource {
     await this.#goTo(one.node);
     await this.#write({ kind: "based", basis });
     progress.begin(path, size);
-    const entry = await sender.begin({ name, size, mode, modified });
+    const entry = await sender.begin({ name, size, mode, modified, isSparse: isSparse(facts) });
     this.#based.set(entry, one);
     let at = 0;
     for (const match of [...matches, { at: size, from: 0, length: 0 }]) {

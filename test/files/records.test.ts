@@ -49,7 +49,7 @@ const content = randomBytes(3_000);
 const stream = Buffer.concat([
   record(RECORD.TOTAL, totalBody(3, 2 ** 40 + 1)),
   record(RECORD.FOLDER, folderBody("Ordner ä", { mode: 0o755, modified: -86_400_000.25 })),
-  record(RECORD.FILE, fileBody({ name: "日本\n", size: content.length, ...facts })),
+  record(RECORD.FILE, fileBody({ name: "日本\n", size: content.length, isSparse: true, ...facts })),
   record(RECORD.CONTENT, content.subarray(0, 1_000)),
   record(77, randomBytes(200)),
   record(RECORD.CONTENT, content.subarray(1_000)),
@@ -74,6 +74,7 @@ function expected(items: readonly Item[]): void {
   assert.ok(file?.kind === "file");
   assert.equal(file.header.name, "日本\n");
   assert.equal(file.header.size, content.length);
+  assert.equal(file.header.isSparse, true);
   assert.ok(Math.abs(file.header.modified - facts.modified) < 0.001);
   assert.deepEqual(bytes, { kind: "content", bytes: content });
   assert.ok(end?.kind === "end" && end.grew && end.digest.equals(digest));
