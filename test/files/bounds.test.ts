@@ -97,7 +97,7 @@ describe("a receiver", () => {
   });
 
   test("ends a transfer, or a file, at records that no sender writes", async () => {
-    const facts = { mode: 0o644, modified: 1_700_000_000_000 };
+    const facts = { mode: 0o644, modified: 1_700_000_000_000, isSparse: false };
     const file = (size: number, name = "name") => record(RECORD.FILE, fileBody({ name, size, ...facts }));
     const digest = randomBytes(16);
     const hostile: readonly [string, readonly Buffer[]][] = [
