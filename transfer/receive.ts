@@ -413,6 +413,7 @@ export class Receiver {
     const { room, writers, key, progress, leftovers } = this.#options;
     progress.begin(path + name, header.size);
     try {
+      this.#sync?.checkEntry(path + name, false);
       this.#verified.verify(folder);
       const context = {
         room,
@@ -584,6 +585,7 @@ export class Receiver {
     }
     try {
       checkName(own);
+      this.#sync?.checkEntry(path + own, true);
       this.#verified.verify(parent);
       const isNew = makeFolder(parent, own);
       if (isNew) this.#commits.touch(parent);
@@ -623,6 +625,7 @@ export class Receiver {
       if (leadsOut(target, this.#options.target.above + this.#levels.length)) {
         throw new TetherError("forbidden", `a symbolic link to ${target}, which leads out of what is moved`);
       }
+      this.#sync?.checkEntry(path + own, false);
       this.#verified.verify(folder);
       makeLink(folder, own, target, this.#options.writers.freshName());
       this.#commits.touch(folder);

@@ -98,6 +98,16 @@ export class SyncTarget {
     if (this.#options.isDryRun) throw new TetherError("forbidden", "a dry run changes nothing");
   }
 
+  /** Throws `forbidden` when what is to be written here, at a path as people know it, is excluded. */
+  checkEntry(shownPath: string, isFolder: boolean): void {
+    const { path: above, name } = this.#around.target;
+    const below = shownPath.slice(above.length);
+    const path = this.#isFile || name === undefined ? below : below.slice(name.length + 1);
+    if (path !== "" && this.#options.excluded(path, isFolder)) {
+      throw new TetherError("forbidden", "it is excluded");
+    }
+  }
+
   /** Does what a record says; gives what has to be done before the next one may be handled. */
   handle(item: SyncItem): Promise<void> | undefined {
     switch (item.kind) {

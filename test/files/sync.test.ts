@@ -22,8 +22,11 @@ import { connect } from "../../controller/index.ts";
 import { type SyncOutcome, syncFromAgent, syncToAgent } from "../../controller/syncing/index.ts";
 import type { TetherError } from "../../protocol/index.ts";
 import {
+  fileBody,
+  folderBody,
   isPartial,
   LocalFolder,
+  linkBody,
   type PlannedAction,
   Progress,
   type SyncChoices,
@@ -642,6 +645,28 @@ describe("a sync", { skip: process.platform !== "linux" }, () => {
     for (const top of [join(root, "target"), join(here, "target")]) {
       assert.equal(readFileSync(join(top, "kept.key"), "utf8"), content);
     }
+    // What is excluded is not written either.
+    const failures: TetherError[] = [];
+    const careful = syncReceiver(join(here, "target"), choices, {
+      answer: () => undefined,
+      onFailed: (error) => failures.push(error),
+    });
+    const header = { size: 0, mode: 0o644, modified: 1 };
+    careful.push(record(32, Buffer.from([0])));
+    careful.push(record(5, folderBody("", header)));
+    careful.push(record(1, fileBody({ ...header, name: "kept.key" })));
+    careful.push(record(3, Buffer.alloc(17)));
+    careful.push(record(7, linkBody("other.key", "inner")));
+    careful.push(record(5, folderBody("safe", header)));
+    careful.push(record(6, Buffer.alloc(0)));
+    careful.push(record(6, Buffer.alloc(0)));
+    careful.end();
+    await careful.done;
+    assert.deepEqual(
+      failures.map(({ code }) => code),
+      ["forbidden", "forbidden", "forbidden"],
+    );
+    assert.equal(readFileSync(join(here, "target/kept.key"), "utf8"), content);
     // In a dry run a receiver writes nothing, whoever asks.
     const receiver = syncReceiver(
       join(here, "target"),
