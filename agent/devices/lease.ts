@@ -129,7 +129,7 @@ export class Leases {
   }
 }
 
-const TAKE = { hint: "an admin may take it: `tether serial monitor --take`" };
+const TAKE = { hint: "an admin may take it with --take" };
 
 function heldBy({ holder, kind }: LeaseWish, since: Date, how = "held by"): TetherError {
   return new TetherError("busy", `${how} ${holder} (${kind}) since ${since.toISOString()}`, TAKE);
