@@ -15,6 +15,7 @@ import { ControlServer } from "./control/server.ts";
 import { commandFiles, DeviceDesk } from "./devices/index.ts";
 import { Discovery } from "./discovery/index.ts";
 import { Files } from "./files/index.ts";
+import { flashProcedures } from "./flash/index.ts";
 import { Gateways } from "./gateways/index.ts";
 import {
   Controllers,
@@ -177,6 +178,7 @@ export class Agent {
     const desk = new DeviceDesk({ registry, log, files: commandFiles(files) });
     desk.start();
     this.#undo.push(() => desk.stop());
+    for (const procedure of flashProcedures({ desk, programs, log })) registry.add(procedure);
 
     const pool = new Pool(
       log,

@@ -1,6 +1,7 @@
 import { TetherError } from "../protocol/errors.ts";
 import type { Driver, DriverCommand, ReadingDeclaration } from "./drivers/driver.ts";
 import { createDriver } from "./drivers/index.ts";
+import type { FlashSettings } from "./flash/settings.ts";
 import { HeldPort, type HoldOptions } from "./held-port.ts";
 import type { PortSettings } from "./link/settings.ts";
 import { Listeners } from "./listeners.ts";
@@ -28,6 +29,8 @@ export interface DeviceOptions {
 /** A port given to one who writes on it. */
 export interface PortHold {
   readonly port: HeldPort;
+  /** Closes the port while it is held, so that another program may open it. */
+  close(): Promise<void>;
   /** Puts everything back as it is configured; the driver goes on. */
   release(): Promise<void>;
 }
@@ -35,6 +38,7 @@ export interface PortHold {
 interface Held {
   readonly options: HoldOptions;
   readonly port: HeldPort;
+  closed: boolean;
 }
 
 /** Something long that a driver does, such as a machine's job, for which it needs the port to itself. */
@@ -49,6 +53,8 @@ export class Device {
   readonly driver: string;
   /** What ends a line, where the driver speaks lines. */
   readonly terminator: string | undefined;
+  /** How its board is flashed; undefined: as the file says. */
+  readonly flash: FlashSettings | undefined;
   readonly #log: DeviceLog;
   readonly #keeper: PortKeeper;
   readonly #driver: Driver;
@@ -70,6 +76,7 @@ export class Device {
     this.name = profile.name;
     this.driver = profile.driver;
     this.terminator = profile.driver === "line" ? profile.line.terminator : undefined;
+    this.flash = profile.flash;
     this.#log = log;
     this.#keeper = new PortKeeper({
       port: port ?? createPort(profile.port, (message) => this.#noteSimulation(message)),
@@ -189,7 +196,7 @@ export class Device {
    */
   async hold(options: HoldOptions): Promise<PortHold> {
     const before = this.#held;
-    const held = { options, port: new HeldPort(this.#keeper) };
+    const held: Held = { options, port: new HeldPort(this.#keeper), closed: options.closePort === true };
     this.#held = held;
     before?.port.end(options.refusal());
     for (const claim of this.#claims) claim.cut(options.refusal());
@@ -200,10 +207,15 @@ export class Device {
       if (this.state === "ready") await this.#keeper.link.purge("output").catch(() => {});
       await this.#restore(before.port);
     }
-    if (options.closePort) await this.#keeper.withhold(options.refusal());
-    else if (before?.options.closePort) this.#keeper.giveBack();
+    if (held.closed) await this.#keeper.withhold(options.refusal());
+    else if (before?.closed) this.#keeper.giveBack();
     if (this.state === "ready") this.#attach();
-    return { port: held.port, release: () => this.#release(held) };
+    const close = async () => {
+      if (this.#held !== held || held.closed) return;
+      held.closed = true;
+      await this.#keeper.withhold(options.refusal());
+    };
+    return { port: held.port, close, release: () => this.#release(held) };
   }
 
   /** Tries to open the port now, if it is not open. */
@@ -232,7 +244,7 @@ export class Device {
     await this.#restore(held.port);
     if (this.#held !== held) return;
     this.#held = undefined;
-    if (held.options.closePort) this.#keeper.giveBack();
+    if (held.closed) this.#keeper.giveBack();
     if (this.state === "ready") this.#attach();
   }
 

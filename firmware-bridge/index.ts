@@ -18,9 +18,18 @@ export {
   type RegisterProfile,
   TABLES,
 } from "./drivers/modbus/settings.ts";
+export {
+  type FlashPlan,
+  type Image,
+  planFlash,
+  playReset,
+  readImage,
+  type ToolProgram,
+} from "./flash/index.ts";
+export { FLASH_DEFAULTS, FLASH_TOOLS, type FlashSettings, RESETS, TOOL_KEYS } from "./flash/settings.ts";
 export { LINE_CHECKSUMS } from "./framing/checksum.ts";
 export type { HeldPort } from "./held-port.ts";
-export { listPorts, type PortFacts } from "./link/ports.ts";
+export { findPort, listPorts, type PortFacts } from "./link/ports.ts";
 export { SERIAL_DEFAULTS } from "./link/settings.ts";
 export { Listeners } from "./listeners.ts";
 export type { DeviceState } from "./port-keeper.ts";

@@ -8,6 +8,7 @@ import type { FirmataSettings } from "./drivers/firmata/settings.ts";
 import type { FramesSettings } from "./drivers/frames/settings.ts";
 import type { MicroPythonSettings } from "./drivers/micropython/settings.ts";
 import type { ModbusSettings } from "./drivers/modbus/settings.ts";
+import type { FlashSettings } from "./flash/settings.ts";
 import type { LineChecksum } from "./framing/checksum.ts";
 import { type PortSettings, SERIAL_DEFAULTS } from "./link/settings.ts";
 
@@ -194,6 +195,8 @@ export interface DeviceProfile {
   readonly firmata?: FirmataSettings;
   /** Of driver `micropython`; absent: its defaults. */
   readonly micropython?: MicroPythonSettings;
+  /** How its board is flashed; absent: as the file says. */
+  readonly flash?: FlashSettings;
   /** Of driver `frames`; absent: its defaults. */
   readonly frames?: FramesSettings;
 }

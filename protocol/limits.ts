@@ -838,6 +838,31 @@ export const PROGRAMS = {
   collectedBytes: 64 * MiB,
 } as const;
 
+/** Flashing boards. Milliseconds where nothing else is said. */
+export const FLASH = {
+  /** Bytes of a file, which as base64 fits one request, and of one in Intel HEX: the largest AVR takes half of it. */
+  fileBytes: 11 * MiB,
+  hexBytes: 2 * MiB,
+  /** Characters of a line of a tool's that are kept, lines of its last words, and characters of them in an error. */
+  line: 1_024,
+  lastLines: 40,
+  lastWords: 500,
+  /** That a board's port may take to go after it was told to start its bootloader, and to come as the bootloader's. */
+  leave: 2_000,
+  bootloader: 15_000,
+  /** Between two looks for it. */
+  look: 50,
+  /** That the port may be away while a tool writes through it; a chip that resets may take its USB port along. */
+  gone: 4_000,
+  /** That a tool may take, by configuration. */
+  shortestTimeout: 1_000,
+  longestTimeout: 3_600_000,
+  /** That the answer waits for the port to be open again. */
+  reopen: 3_000,
+  /** Bytes written at once to the drive of a board. */
+  piece: 64 * KiB,
+} as const;
+
 /** TCP connections forwarded to ports of the agent's machine. */
 export const FORWARD = {
   /** Connections at once on one agent. */

@@ -8,6 +8,7 @@ import type {
 } from "../../firmware-bridge/index.ts";
 import { POLL_INTERVAL } from "./device-table.ts";
 import { toFirmata } from "./firmata-table.ts";
+import { toFlash } from "./flash-table.ts";
 import { toGcode } from "./gcode-table.ts";
 import { toModbus } from "./modbus-table.ts";
 import { present } from "./present.ts";
@@ -22,7 +23,20 @@ type SerialDraft = NonNullable<DeviceDraft["serial"]>;
 /** The devices as the firmware bridge takes them; one that is incomplete is left out. */
 export function toDevices(drafts: Draft["devices"]): DeviceProfile[] {
   return drafts.flatMap(
-    ({ name, serial, driver, line, gcode, commands, readings, firmata, modbus, micropython, frames }) => {
+    ({
+      name,
+      serial,
+      driver,
+      line,
+      gcode,
+      commands,
+      readings,
+      firmata,
+      modbus,
+      micropython,
+      frames,
+      flash,
+    }) => {
       const port = serial === undefined ? undefined : toPort(serial);
       if (name === undefined || port === undefined) return [];
       return [
@@ -39,6 +53,7 @@ export function toDevices(drafts: Draft["devices"]): DeviceProfile[] {
           ...(driver === "modbus" && { modbus: toModbus(modbus) }),
           ...(driver === "micropython" && { micropython }),
           ...(driver === "frames" && { frames }),
+          ...(flash !== undefined && { flash: toFlash(flash) }),
         },
       ];
     },

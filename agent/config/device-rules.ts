@@ -1,5 +1,6 @@
 import { nearest } from "../../protocol/index.ts";
 import { checkFirmata } from "./firmata-rules.ts";
+import { checkFlash } from "./flash-rules.ts";
 import { checkGcode } from "./gcode-rules.ts";
 import { quoted } from "./mistake.ts";
 import { checkModbus } from "./modbus-rules.ts";
@@ -37,6 +38,7 @@ export function checkDevices(devices: Draft["devices"], reading: Reading, known:
     if (prompt?.includes(terminator)) {
       reading.mistake(`${path}.line.prompt`, "has the terminator in it, allowed: a prompt without one");
     }
+    if (device.flash !== undefined) checkFlash(device.flash, `${path}.flash`, reading);
     if (device.driver === "gcode") checkGcode(device.gcode, `${path}.gcode`, reading);
     for (const [name, command] of Object.entries(device.commands)) {
       checkCommand(command, `${path}.commands.${name}`, reading);

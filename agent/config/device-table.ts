@@ -8,6 +8,7 @@ import {
 } from "../../firmware-bridge/index.ts";
 import { CONFIGURATION, SERIAL } from "../../protocol/index.ts";
 import { FIRMATA_SECTION } from "./firmata-table.ts";
+import { FLASH_SECTION } from "./flash-table.ts";
 import { GCODE } from "./gcode-table.ts";
 import { MODBUS_SECTION } from "./modbus-table.ts";
 import { formatDuration } from "./quantities.ts";
@@ -145,6 +146,7 @@ export const DEVICE = {
   readings: mapKey(map(MEMBER_NAME, group(READING), CONFIGURATION.members)),
   firmata: FIRMATA_SECTION,
   modbus: MODBUS_SECTION,
+  flash: optional(group(FLASH_SECTION), "as the file says"),
   micropython: section({ timeout: durationKey(...ANSWER_TIME, MICROPYTHON_DEFAULTS.timeout) }),
   frames: section({ timeout: durationKey(...ANSWER_TIME, FRAMES_DEFAULTS.timeout) }),
 };

@@ -28,6 +28,8 @@ export interface Lease {
   readonly signal: AbortSignal;
   /** Says that the holder is alive. */
   renew(): void;
+  /** Closes the port, so that another program may open it, until it is given back. */
+  closePort(): Promise<void>;
   /** Gives the port back, as it is configured, to the driver. */
   release(): Promise<void>;
 }
@@ -103,12 +105,13 @@ export class Leases {
     hold = await this.#device.hold({ mode, closePort, refusal: () => heldBy(wish, since) });
     if (over) throw ended.signal.reason;
     renew();
-    const { port, release } = hold;
+    const { port, close, release } = hold;
     return {
       port,
       since,
       signal: ended.signal,
       renew,
+      closePort: close,
       release: async () => {
         if (!over) this.#note("port-released", wish, "gave back");
         finish();

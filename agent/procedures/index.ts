@@ -7,6 +7,7 @@ import type { Registry } from "./registry.ts";
 import { type AgentFacts, systemProcedures } from "./system.ts";
 import { textProcedures } from "./text.ts";
 
+export { decodeBase64 } from "./base64.ts";
 export { filesProcedures } from "./files.ts";
 export { jobsProcedures } from "./jobs.ts";
 export { allowedBy } from "./patterns.ts";

@@ -31,7 +31,7 @@ export class Programs {
 
   /** Throws `forbidden` unless programs may be run now. */
   check(): void {
-    if (this.#stopped) throw new TetherError("unreachable", "the agent is stopping");
+    this.#checkRunning();
     if (this.#allowed()) return;
     throw new TetherError("forbidden", "this agent runs no programs: compute.exec is false");
   }
@@ -39,6 +39,23 @@ export class Programs {
   /** Starts a program; `bound` is how many may run at once. Throws `busy`, and as {@link startProgram}. */
   async run(options: ProgramOptions, bound: number = PROGRAMS.atOnce): Promise<Program> {
     this.check();
+    return await this.#run(options, bound);
+  }
+
+  /**
+   * Starts a program that the agent itself has chosen: whether controllers may run theirs is not asked. Throws as
+   * {@link run}.
+   */
+  async runChosen(options: ProgramOptions): Promise<Program> {
+    this.#checkRunning();
+    return await this.#run(options, PROGRAMS.atOnce);
+  }
+
+  #checkRunning(): void {
+    if (this.#stopped) throw new TetherError("unreachable", "the agent is stopping");
+  }
+
+  async #run(options: ProgramOptions, bound: number): Promise<Program> {
     if (this.#running.size + this.#starting >= bound) {
       throw new TetherError("busy", `${this.#running.size} programs are running already`);
     }

@@ -1,5 +1,5 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { extname, join } from "node:path";
 import { TetherError } from "../../protocol/index.ts";
 import { checkName } from "../../transfer/index.ts";
@@ -51,6 +51,18 @@ export class WorkFolders {
     const file = join(folder, name);
     writeFileSync(file, content, { mode: 0o700 });
     return { folder, command: named ? [file] : [...(ending ?? []), file] };
+  }
+
+  /** Works with a file of its own, in a folder, mode 0700, that is removed afterwards; `work` gets its path. */
+  async within<T>(name: string, content: Uint8Array, work: (file: string) => Promise<T>): Promise<T> {
+    const folder = await mkdtemp(join(this.path, "file-"));
+    try {
+      const file = join(folder, name);
+      await writeFile(file, content, { mode: 0o600 });
+      return await work(file);
+    } finally {
+      await this.remove(folder);
+    }
   }
 
   /** Removes a folder that {@link place} made, with all that is in it. */

@@ -51,6 +51,7 @@ export const OPTIONS = {
   target: { value: "ADDRESS", global: false, summary: "ask this address too; may be given several times" },
   terminal: { short: "t", global: false, summary: "give it a terminal" },
   tls: { global: false, summary: "protect commands and data" },
+  verbose: { short: "v", global: false, summary: "show all that the tool says" },
   watch: { global: false, summary: "go on, and show who comes and goes, or send what changes" },
 } as const satisfies Record<string, OptionFacts>;
 
@@ -250,6 +251,12 @@ export const VERBS = {
     summary: "an RFC 2217 server here for a port there, until Ctrl-C",
     options: ["listen", "take"],
     load: () => import("./serial-expose.ts"),
+  },
+  flash: {
+    usage: "DEVICE FILE [-v] [--take]",
+    summary: "write a program into a device's board: .hex, .bin, .uf2 or .elf",
+    options: ["verbose", "take"],
+    load: () => import("./flash.ts"),
   },
   shell: {
     usage: "",

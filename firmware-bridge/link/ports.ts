@@ -27,6 +27,14 @@ export async function listPorts(signal?: AbortSignal): Promise<PortFacts[]> {
   return found.sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
+/** The path of the one port that a `match` means. Throws as {@link listPorts} and {@link choosePort}. */
+export async function findPort(
+  match: Omit<Extract<PortChoice, { kind: "match" }>, "kind">,
+  signal?: AbortSignal,
+): Promise<string> {
+  return choosePort({ kind: "match", ...match }, await listPorts(signal)).path;
+}
+
 async function udevPorts(): Promise<PortFacts[]> {
   const binding = await loadSerialPort();
   let found: Awaited<ReturnType<typeof binding.list>>;

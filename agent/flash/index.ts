@@ -1,0 +1,1 @@
+export { flashProcedures } from "./procedure.ts";
