@@ -651,7 +651,7 @@ describe("a sync", { skip: process.platform !== "linux" }, () => {
       answer: () => undefined,
       onFailed: (error) => failures.push(error),
     });
-    const header = { size: 0, mode: 0o644, modified: 1 };
+    const header = { size: 0, mode: 0o644, modified: 1, isSparse: false };
     careful.push(record(32, Buffer.from([0])));
     careful.push(record(5, folderBody("", header)));
     careful.push(record(1, fileBody({ ...header, name: "kept.key" })));
