@@ -146,3 +146,15 @@ test("desk: a reading that stays away is told of, and described so until it come
   await pressed;
   assert.equal(button()?.stale, undefined);
 });
+
+test("desk: a command that takes any number of arguments takes them one after the other", async (t) => {
+  const { desk, registry } = createDesk(t);
+  const board = { ...benchProfile(SIMULATED), commands: {}, readings: {}, name: "a", driver: "firmata" };
+  await desk.declare([board]);
+  const caller = { label: "test", role: "operator", origin: "here" } as const;
+  const call = async (...params: readonly number[]) =>
+    await registry.call("devices.a.i2cWrite", [...params], { caller, signal: AbortSignal.timeout(50) });
+  await assert.rejects(call(72, 1, 256), { code: "invalid", message: /argument "bytes" \(3rd\): got 256/ });
+  await assert.rejects(call(72), { code: "invalid", message: /at least 1 members/ });
+  await assert.rejects(call(72, 1, 2), { code: "timeout" });
+});

@@ -1,5 +1,4 @@
 import { TetherError } from "../../../protocol/errors.ts";
-import type { StartedBoard } from "./board.ts";
 import { portOf } from "./pin-table.ts";
 import { modeName, modeNumber } from "./protocol.ts";
 import {
@@ -12,6 +11,7 @@ import {
   setPort,
   writeAnalog,
 } from "./requests.ts";
+import type { StartedBoard } from "./started-board.ts";
 import type { PinWish } from "./wishes.ts";
 
 /** What the board says of a pin: its mode, and what was last written to it, which is not what it measures. */

@@ -1,13 +1,13 @@
 import { asTetherError, TetherError } from "../../../protocol/errors.ts";
 import type { DeviceValue } from "../../value.ts";
 import type { ReadingSink } from "../driver.ts";
-import type { BoardFacts, StartedBoard } from "./board.ts";
 import type { FirmataMessage } from "./messages.ts";
 import { isInput, NamedPin } from "./named-pins.ts";
 import { fulfil, fulfils, type PinState, pinState, readAnalog, readDigital } from "./pin-io.ts";
 import { type PinChoice, portOf } from "./pin-table.ts";
 import { configureI2c, reportAnalog, reportDigital, setSamplingInterval } from "./requests.ts";
 import type { FirmataSettings, PinMode } from "./settings.ts";
+import type { BoardFacts, StartedBoard } from "./started-board.ts";
 import type { PinWish, Wishes } from "./wishes.ts";
 
 const NEVER = new AbortController().signal;
