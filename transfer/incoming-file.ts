@@ -475,6 +475,7 @@ export class IncomingFile {
     this.#digests.update(bytes);
     const position = this.#position;
     this.#position += bytes.length;
+    if (this.#header.isSparse) return writeData(this.descriptor, bytes, position);
     if (bytes.length > TRANSFER.smallFile) return writeAll(this.descriptor, bytes, position);
     let at = 0;
     while (at < bytes.length) {
@@ -516,6 +517,14 @@ function writeAll(descriptor: number, bytes: Buffer, position: number): Promise<
       else writeAll(descriptor, bytes.subarray(written), position + written).then(resolve, reject);
     });
   });
+}
+
+/** Writes what is not zeros, where holes are to stay holes. */
+async function writeData(descriptor: number, bytes: Buffer, position: number): Promise<void> {
+  for (let at = 0; at < bytes.length; at += TRANSFER.smallFile) {
+    const part = bytes.subarray(at, at + TRANSFER.smallFile);
+    if (!isZero(part)) await writeAll(descriptor, part, position + at);
+  }
 }
 
 function damaged(): TetherError {

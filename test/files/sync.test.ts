@@ -3,9 +3,12 @@ import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import {
   chmodSync,
+  closeSync,
   existsSync,
+  ftruncateSync,
   lstatSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -13,6 +16,7 @@ import {
   symlinkSync,
   utimesSync,
   writeFileSync,
+  writeSync,
 } from "node:fs";
 import { createServer, connect as dial } from "node:net";
 import { join } from "node:path";
@@ -232,6 +236,27 @@ describe("a sync", { skip: process.platform !== "linux" }, () => {
       assert.deepEqual([messages(outcome), outcome.files, outcome.unchanged], [[], 2, 1]);
       assertSame(target, source);
       assert.ok(outcome.sent < 20_000, `${outcome.sent} bytes`);
+    });
+
+    test(`${way}: holes stay holes`, async () => {
+      const [source, target] = places();
+      mkdirSync(source);
+      const file = join(source, "file");
+      const change = (at: number) => {
+        const descriptor = openSync(file, existsSync(file) ? "r+" : "w");
+        writeSync(descriptor, randomBytes(MiB), 0, MiB, at);
+        ftruncateSync(descriptor, 32 * MiB);
+        closeSync(descriptor);
+      };
+      change(8 * MiB + 4096);
+      for (const at of [20 * MiB + 4096, 3 * MiB]) {
+        await run();
+        change(at);
+      }
+      assert.deepEqual(messages(await run()), []);
+      assertSame(target, source);
+      const { blocks } = statSync(join(target, "file"));
+      assert.ok(blocks * 512 < 4 * MiB, `${blocks * 512} bytes on the disk`);
     });
 
     test(`${way}: a touched file gets its time and mode, and nothing else is sent`, async () => {
