@@ -13,6 +13,7 @@ import {
   Writers,
 } from "../../transfer/index.ts";
 import type { Client } from "../client.ts";
+import { expandPaths } from "./expand.ts";
 import { openFileStream } from "./file-stream.ts";
 import { localTarget } from "./local-places.ts";
 import type { TransferOutcome } from "./outcome.ts";
@@ -20,7 +21,7 @@ import { packedWith } from "./packed.ts";
 
 /** What comes from an agent. */
 export interface GetOptions {
-  /** Paths in the agent's files. */
+  /** Paths in the agent's files, or patterns of such. */
   readonly sources: readonly string[];
   /** A path here. */
   readonly target: string;
@@ -35,8 +36,9 @@ export interface GetOptions {
 
 /** Brings files here, and trees with `recursive`. Throws when the transfer as a whole breaks; see the outcome for the rest. */
 export async function getFiles(client: Client, options: GetOptions): Promise<TransferOutcome> {
-  const { sources, recursive, totals, progress, signal } = options;
+  const { recursive, totals, progress, signal } = options;
   const start = performance.now();
+  const sources = await expandPaths(client, options.sources, signal);
   const packed = await packedWith(client, options.compress ?? "auto");
   const isMany = recursive || sources.length > 1;
   const historyFile = isMany ? historyFor(client.name, sources, resolve(options.target)) : undefined;

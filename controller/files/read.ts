@@ -2,6 +2,7 @@ import type { Writable } from "node:stream";
 import { asTetherError, TetherError } from "../../protocol/index.ts";
 import { ContentDigests, type Item, RecordReader } from "../../transfer/index.ts";
 import type { Client } from "../client.ts";
+import { expandPaths } from "./expand.ts";
 import { endedEarly, openFileStream } from "./file-stream.ts";
 
 /**
@@ -18,7 +19,7 @@ export async function readFiles(
 ): Promise<void> {
   const request = {
     action: "get",
-    sources: paths,
+    sources: await expandPaths(client, paths, signal),
     recursive: false,
     totals: false,
     resumes: false,

@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { parseRemotePath } from "../../controller/remote-path.ts";
 import { progressLine } from "../../controller/render/progress.ts";
@@ -102,6 +110,49 @@ describe("the verbs for files", { skip: process.platform !== "linux" }, () => {
     await fails(2, "usage", "put", "-x", "a", ":b");
     await fails(4, "unauthorized", "ls", "stranger:");
     await run("rm", "-r", "there");
+  });
+
+  test("take patterns for what is on the agent", async () => {
+    for (const name of [
+      "one.log",
+      "two.log",
+      "other.txt",
+      ".hidden.log",
+      "sub1/x.log",
+      "sub2/x.log",
+      "sub2/y",
+      "a*b",
+    ]) {
+      const path = join(root, "patterns", name);
+      mkdirSync(dirname(path), { recursive: true });
+      writeFileSync(path, name);
+    }
+    mkdirSync(join(here, "logs"));
+    const got = async (...sources: string[]) => {
+      const { files } = (await json("get", ...sources.map((path) => `:patterns/${path}`), "logs")) as {
+        files: number;
+      };
+      const names = readdirSync(join(here, "logs")).sort();
+      for (const name of names) rmSync(join(here, "logs", name));
+      return [files, ...names];
+    };
+    assert.deepEqual(await got("*.log"), [2, "one.log", "two.log"]);
+    assert.deepEqual(await got("[!t]*.log", "*.txt"), [2, "one.log", "other.txt"]);
+    assert.deepEqual(await got("sub?/y"), [1, "y"]);
+    assert.deepEqual(await got(".*.log"), [1, ".hidden.log"]);
+    assert.deepEqual(await got("a*b"), [1, "a*b"], "a name that is there is no pattern");
+    assert.equal((await run("cat", ":patterns/sub*/x.log")).stdout, "sub1/x.logsub2/x.log");
+    await fails(1, "not-found", "get", ":patterns/*.none", "logs");
+    await fails(1, "not-found", "get", ":patterns/*.log/x*", "logs");
+    assert.equal(await json("rm", ":patterns/*.log"), null);
+    assert.deepEqual(readdirSync(join(root, "patterns")).sort(), [
+      ".hidden.log",
+      "a*b",
+      "other.txt",
+      "sub1",
+      "sub2",
+    ]);
+    rmSync(join(root, "patterns"), { recursive: true });
   });
 
   test("let a viewer read and nothing else", async () => {
