@@ -59,6 +59,8 @@ export class GroupCommit {
   readonly #pace = new SyncPace();
   #batch = newBatch();
   #committing: Promise<void> | undefined;
+  /** What is being finished. */
+  #underWay: Batch | undefined;
   #timer: NodeJS.Timeout | undefined;
   #files = 0;
   #bytes = 0;
@@ -153,7 +155,16 @@ export class GroupCommit {
     await this.#commit(batch);
   }
 
-  async #commit({ finishing, touched }: Batch): Promise<void> {
+  /** Says of all files that wait for their names that nobody has to wait long for those. */
+  willEnd(): void {
+    for (const one of [...(this.#underWay?.finishing ?? []), ...this.#batch.finishing]) {
+      if (one.kind === "file") one.file.incoming.willEnd();
+    }
+  }
+
+  async #commit(batch: Batch): Promise<void> {
+    const { finishing, touched } = batch;
+    this.#underWay = batch;
     const files = finishing.flatMap((one) => (one.kind === "file" ? [one.file] : []));
     const unsynced = await this.#pace.sync(files.map(({ incoming }) => incoming.descriptor));
     this.#options.verified.forget();
@@ -172,6 +183,7 @@ export class GroupCommit {
       for (const folder of touched) await folder.sync(this.#pace);
     } finally {
       for (const folder of left) folder.close();
+      this.#underWay = undefined;
     }
     if (finishing.length > 0) this.#options.onTaken(this.#files);
   }

@@ -65,7 +65,7 @@ export class TransferHistory {
   readonly #descriptor: number;
   readonly #start = performance.now();
   #bytes: number;
-  #lines: string[] = [];
+  #lines: Line[] = [];
 
   private constructor(
     folder: Folder,
@@ -135,7 +135,7 @@ export class TransferHistory {
 
   /** A file has its name. */
   note(path: string, size: number, modified: number): void {
-    if (this.#bytes < TRANSFER.historyBytes) this.#lines.push(`${JSON.stringify([path, size, modified])}\n`);
+    if (this.#bytes < TRANSFER.historyBytes) this.#lines.push([path, size, modified]);
   }
 
   /** What was noted is on the disk. */
@@ -165,7 +165,7 @@ export class TransferHistory {
 
   #flush(): void {
     if (this.#lines.length === 0) return;
-    const bytes = Buffer.from(this.#lines.join(""), "utf8");
+    const bytes = Buffer.from(this.#lines.map((line) => `${JSON.stringify(line)}\n`).join(""), "utf8");
     this.#lines = [];
     this.#bytes += bytes.length;
     try {

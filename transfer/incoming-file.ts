@@ -279,7 +279,6 @@ export class IncomingFile {
     if (this.#failure !== undefined) throw this.#failure;
     const matches = this.#digests.matches(digest);
     if (this.#received !== this.size || !matches) throw damaged();
-    this.#context.writers.ending(this.folder, this.name);
     if (this.#isThere) return;
     // What ends with a hole has not been written to its end.
     if (this.#header.isSparse) ftruncateSync(this.descriptor, this.size);
@@ -327,7 +326,7 @@ export class IncomingFile {
 
   /** Leaves the old file as it was, and of the new one what another transfer can go on with, if anything. */
   async leave(): Promise<void> {
-    this.#context.writers.ending(this.folder, this.name);
+    this.willEnd();
     while (this.#gatheredBytes > 0) {
       if (this.#writes >= TRANSFER.writes) await this.#change();
       this.#startWrite();
@@ -344,6 +343,11 @@ export class IncomingFile {
     this.#room.drop();
     this.#release();
     this.#context.onKept(this.#partial, size);
+  }
+
+  /** Lets whoever wants the name next wait for it: this file has it, or has come to nothing, in a moment. */
+  willEnd(): void {
+    this.#context.writers.ending(this.folder, this.name);
   }
 
   /** Resolves when no thread writes or reads. */

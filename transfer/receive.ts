@@ -190,6 +190,7 @@ export class Receiver {
       return;
     }
     this.#over = true;
+    this.#commits.willEnd();
     await this.#discarding;
     await this.#telling?.catch(() => undefined);
     const left = this.#file?.incoming.leave();
