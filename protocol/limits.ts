@@ -468,7 +468,7 @@ export const GCODE = {
   rest: 10_000,
   restPoll: 100,
   /** Milliseconds that it gets for that when the agent stops. */
-  leave: 2_000,
+  leave: 700,
   /** Milliseconds that a machine gets to come back from a reset that it was told to do, and how often it is told. */
   reset: 600,
   resets: 5,

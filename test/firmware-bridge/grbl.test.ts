@@ -332,7 +332,7 @@ test("grbl: the agent stops in the middle of a job: the machine is held first", 
   await until(() => peer.lines.length > 30, "it is under way");
   await machine.device.stop();
   await ended;
-  assert.equal(peer.state, "Hold:0");
+  await until(() => peer.state === "Hold:0", "it rests");
 });
 
 test("grbl: behind a pseudo-terminal, a program arrives whole and in order", {

@@ -100,7 +100,10 @@ class GcodeDriver implements Driver {
   /** The agent lets go of the port: what is under way comes to rest as if its caller were lost. */
   async leave(): Promise<void> {
     // The agent does not wait for a machine that does not answer.
-    await Promise.race([this.#putDown(), delay(GCODE.leave)]);
+    const over = new AbortController();
+    const patience = delay(GCODE.leave, undefined, { signal: over.signal }).catch(() => undefined);
+    await Promise.race([this.#putDown(), patience]);
+    over.abort();
   }
 
   async #putDown(): Promise<void> {
@@ -109,7 +112,7 @@ class GcodeDriver implements Driver {
     const machine = this.#attached;
     if (this.#settings.onLost === "hold") {
       job.hold("the agent lets go of the machine");
-      await machine.hold();
+      await machine.beginHold();
     } else {
       job.end(new TetherError("cancelled", "the agent lets go of the machine"));
       await job.finished.catch(() => undefined);

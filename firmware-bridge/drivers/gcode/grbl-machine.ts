@@ -10,7 +10,7 @@ import type { Machine, MachineEvents } from "./machine.ts";
 import type { LineRules } from "./program.ts";
 
 /** Real-time commands ("Grbl v1.1 Commands"): single bytes that are acted upon as they arrive and not answered. */
-export const REALTIME = {
+const REALTIME = {
   reset: 0x18,
   status: 0x3f, // ?
   hold: 0x21, // !
@@ -145,6 +145,10 @@ export class GrblMachine implements Machine {
     });
   }
 
+  async beginHold(): Promise<void> {
+    await this.#port.write(Uint8Array.of(REALTIME.hold));
+  }
+
   async hold(): Promise<void> {
     this.realtime(REALTIME.hold);
     await this.#rest();
@@ -163,7 +167,7 @@ export class GrblMachine implements Machine {
   /** Throws away all that it was to do, at once; while it moves it loses its position. */
   async reset(): Promise<void> {
     // One that comes while it is still telling of an alarm is lost.
-    for (let tries = 0; tries < GCODE.resets; tries++) {
+    for (let tries = 0; tries < GCODE.resets && !this.#resets.hasEnded; tries++) {
       const reset = this.#resets.next(GCODE.reset);
       this.realtime(REALTIME.reset);
       if ((await reset) !== undefined) return;
@@ -198,6 +202,8 @@ export class GrblMachine implements Machine {
 
   end(reason: TetherError): void {
     clearInterval(this.#timer);
+    this.statuses.end();
+    this.#resets.end();
     this.flow.end(reason);
   }
 
@@ -219,7 +225,7 @@ export class GrblMachine implements Machine {
 
   async #rest(): Promise<void> {
     const deadline = performance.now() + GCODE.rest;
-    while (performance.now() < deadline) {
+    while (performance.now() < deadline && !this.statuses.hasEnded) {
       this.realtime(REALTIME.status);
       const status = await this.statuses.next(GCODE.restPoll);
       if (status === undefined) continue;

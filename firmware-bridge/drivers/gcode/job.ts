@@ -151,6 +151,7 @@ export class Job {
   end(reason: TetherError, mayStop = true): void {
     if (!this.isActive || this.isEnding) return;
     this.#state = "stopping";
+    this.#note = reason.message;
     this.#mayStop = mayStop;
     this.#ending.abort(reason);
     const next = this.#next;

@@ -32,6 +32,8 @@ export interface Machine {
   status(signal: AbortSignal): Promise<DeviceRecord>;
   /** Throws `device-failed` unless it may begin a job. */
   checkIdle(signal: AbortSignal): Promise<void>;
+  /** As {@link hold}, but does not wait for it. */
+  beginHold(): Promise<void>;
   /** Brings it to rest with what it was doing kept, as far as it can. */
   hold(): Promise<void>;
   /** Goes on after {@link hold}. */

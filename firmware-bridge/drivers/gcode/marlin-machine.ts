@@ -127,6 +127,8 @@ export class MarlinMachine implements Machine {
     this.checkTakes();
   }
 
+  async beginHold(): Promise<void> {}
+
   /** Nothing more is sent; what it has taken already it does, for it knows no hold that keeps its place. */
   async hold(): Promise<void> {}
 
@@ -149,6 +151,7 @@ export class MarlinMachine implements Machine {
     clearTimeout(this.#greeting);
     clearInterval(this.#timer);
     clearTimeout(this.#pausing);
+    this.#hellos.end();
     this.flow.end(reason);
   }
 
