@@ -61,6 +61,11 @@ export class FirmataPeer {
     this.#sayFirmware();
   }
 
+  /** Says what is no Firmata, or only looks like it. */
+  babble(bytes: Uint8Array): void {
+    this.#say(bytes);
+  }
+
   receive(bytes: Uint8Array): void {
     for (const byte of bytes) {
       if (this.deaf > 0) this.deaf -= 1;

@@ -3,6 +3,7 @@ import { type TestContext, test } from "node:test";
 import type { Device, DeviceProfile, FirmataSettings, PinProfile } from "../../firmware-bridge/index.ts";
 import { openTty } from "../../firmware-bridge/link/tty.ts";
 import { missing } from "../peers.ts";
+import { Random } from "../wire/random.ts";
 import { FirmataPeer, MODE } from "./firmata-peer.ts";
 import { MachinePort } from "./machine-port.ts";
 import { call, createDevice, reached } from "./open-device.ts";
@@ -355,6 +356,33 @@ test("firmata: a named pin that the board cannot be is told of, and the others w
   const light = device.readings.find(({ name }) => name === "light");
   assert.match(String(light?.error?.message), /^light: pin 5 of uno cannot be analog/);
   await assert.rejects(call(device, "get", { name: "light" }), { code: "invalid" });
+});
+
+test("firmata: garbage is data: whatever comes in between, the board is understood again", async (t) => {
+  const { device, peer } = await connected(t, { led: pin(13, "output"), light: pin("A0", "analog") });
+  await call(device, "set", { name: "led", value: true });
+  const random = new Random(7);
+  for (let round = 0; round < 20; round += 1) {
+    // Every second round looks like Firmata: what a reset or a lost byte leaves of it.
+    const isLike = round % 2 === 1;
+    const starts = [0xf0, 0xf7, 0xf9, 0xe0, 0x90, 0x6c, 0x6e, 0x79, 0x77, 0x7f];
+    const bytes = Array.from({ length: 500 }, () =>
+      isLike ? (starts[random.below(20)] ?? random.below(128)) : random.below(256),
+    );
+    peer.babble(Uint8Array.from(bytes));
+  }
+  await until(
+    () =>
+      call(device, "set", { name: "led", value: true }).then(
+        () => true,
+        () => false,
+      ),
+    "the board again",
+  );
+  assert.equal(await call(device, "get", { name: "led" }), true);
+  assert.deepEqual([peer.mode[13], peer.state[13]], [MODE.output, 1]);
+  peer.analog[0] = 512;
+  await until(() => reading(device, "light") === 512, "its reports");
 });
 
 test("firmata: behind a pseudo-terminal, unplugged in the middle of a call and back", {
