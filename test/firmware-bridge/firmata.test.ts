@@ -385,6 +385,26 @@ test("firmata: garbage is data: whatever comes in between, the board is understo
   await until(() => reading(device, "light") === 512, "its reports");
 });
 
+test("firmata: unplugged 200 times in the middle of a call, told each time and set again", async (t) => {
+  const { device, peer, port } = await connected(t, { led: pin(13, "output", { initial: true }) });
+  for (let round = 0; round < 200; round += 1) {
+    await call(device, "digitalWrite", { pin: 7, value: 1 });
+    peer.deaf = 1_000;
+    const ended = assert.rejects(call(device, "digitalWrite", { pin: 7, value: 0 }), {
+      code: "device-missing",
+    });
+    await until(() => peer.deaf < 1_000, "it is on its way");
+    port.pull();
+    await ended;
+    peer.deaf = 0;
+    if (round % 2 === 1) peer.start();
+    port.plug();
+    await reached(device, "ready");
+    assert.equal(await call(device, "get", { name: "led" }), true);
+    assert.equal(await call(device, "digitalRead", { pin: 7 }), true);
+  }
+});
+
 test("firmata: behind a pseudo-terminal, unplugged in the middle of a call and back", {
   skip: missing("socat"),
 }, async (t) => {
