@@ -299,7 +299,7 @@ export const FILES = {
 
 /** One transfer of files. */
 export const TRANSFER = {
-  /** Transfers at once on one agent; each may hold some 400 descriptors and the window below. */
+  /** Transfers at once on one agent; each may hold some 500 descriptors and the window below. */
   atOnce: 16,
   /** Bytes that a receiver lets the sender be ahead: 2.5 MB are on their way at 1 Gbit/s and 20 ms. */
   window: 4 * MiB,
@@ -353,8 +353,9 @@ export const TRANSFER = {
   /** Folders, and entries in them, that the sender of a sync has asked about and not compared yet. */
   foldersAhead: 64,
   entriesAhead: 4_000,
-  /** Old files that are compared with new ones at once. */
-  comparisons: 16,
+  /** Old files that are compared with new ones at once, and large ones among them; each of those takes 2 MiB. */
+  comparisons: 128,
+  largeComparisons: 8,
   /** Files that wait to be compared by content before the walk through the folders goes on. */
   comparisonsAhead: 1_024,
   /** Bytes of the paths that a sync will remove in the end; the rest is left to the next one. */

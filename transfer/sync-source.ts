@@ -352,17 +352,25 @@ export class SyncSource {
   async #compareContents(): Promise<void> {
     const comparisons = this.#comparisons;
     this.#comparisons = [];
-    const workers = Array.from({ length: Math.min(TRANSFER.comparisons, comparisons.length) }, async () => {
-      for (let one = comparisons.shift(); one !== undefined; one = comparisons.shift()) {
-        await this.#compareContent(one);
-      }
-    });
-    await Promise.all(workers).finally(() => Promise.allSettled(workers));
+    const [small, large]: [Comparison[], Comparison[]] = [[], []];
+    for (const one of comparisons) (one.file.size > TRANSFER.smallFile ? large : small).push(one);
+    await this.#compareAtOnce(small, TRANSFER.comparisons);
+    await this.#compareAtOnce(large, TRANSFER.largeComparisons);
     if (this.#based.size === 0) return;
     // Whether all could be made from the old ones is known when this is answered.
     await this.#settle();
     this.#based.clear();
     for (const { node, file } of this.#again.splice(0)) await this.#send(node, file.name);
+  }
+
+  async #compareAtOnce(comparisons: readonly Comparison[], most: number): Promise<void> {
+    let next = 0;
+    const workers = Array.from({ length: Math.min(most, comparisons.length) }, async () => {
+      for (let one = comparisons[next++]; one !== undefined; one = comparisons[next++]) {
+        await this.#compareContent(one);
+      }
+    });
+    await Promise.all(workers).finally(() => Promise.allSettled(workers));
   }
 
   async #compareContent(one: Comparison): Promise<void> {
