@@ -14,6 +14,11 @@ import { findCommand } from "../peers.ts";
 
 const page = readFileSync(new URL("../../docs/cli.md", import.meta.url), "utf8");
 
+/** What an agent calls a controller on this machine. */
+const LABEL = cleanName(hostname(), "controller");
+/** The label where it stands alone: a short one is part of many a word and fingerprint. */
+const OUR_NAME = new RegExp(`(?<![\\p{L}\\p{N}])${LABEL.replaceAll(".", "\\.")}(?![\\p{L}\\p{N}])`, "gu");
+
 /** A command of the page, and what it prints there. */
 interface Example {
   readonly command: string;
@@ -35,9 +40,9 @@ function examplesOf(text: string): Example[] {
 /** The same text for every run and machine: what differs is replaced by what it is. */
 function common(text: string): string {
   return text
-    .replaceAll(cleanName(hostname(), ""), "laptop")
-    .replace(/([0-9A-Z]{4}-){3}[0-9A-Z]{4}/g, "CODE")
     .replace(/SHA256:[A-Za-z0-9+/]{43}=/g, "FINGERPRINT")
+    .replace(OUR_NAME, "laptop")
+    .replace(/([0-9A-Z]{4}-){3}[0-9A-Z]{4}/g, "CODE")
     .replace(/\b[a-z2-7]{16}\b/g, "ID")
     .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, "TIME")
     .replace(/greenhouse\.local|\d+\.\d+\.\d+\.\d+/g, "HOST")
@@ -93,7 +98,7 @@ test("every example of the page does what the page says", async (t) => {
     const here = command
       .replace(/greenhouse\.local|192\.168\.1\.20:7415/, `127.0.0.1:${agent.port}`)
       .replace(/(?<=--code )\S+/, code)
-      .replace(/(?<=revoke )laptop/, cleanName(hostname(), "controller"))
+      .replace(/(?<=revoke )laptop/, LABEL)
       .replaceAll("$?", String(status));
     const script = `exec 2>&1; ${here}`;
     const ended = spawnSync("bash", ["-c", script], { cwd: work, env, encoding: "utf8", timeout: 30_000 });

@@ -71,12 +71,14 @@ suite("calls over a connection that breaks", { timeout: 120_000 }, () => {
     const calling = await client(t);
     const random = seeded(20_261_121);
     let next = 0;
+    let answered = 0;
+    // A cut is due in each of fifty stretches of the calls, and falls somewhere in what is carried then.
+    const due = Array.from({ length: CUTS }, (_, cut) => Math.floor((cut + random()) * (950 / CUTS)));
     let left = 3;
     link.onCarry = () => {
-      if (link.cuts < CUTS && --left === 0) {
-        left = 5 + Math.floor(random() * 20);
-        link.cut();
-      }
+      if (answered < (due[link.cuts] ?? Infinity) || --left > 0) return;
+      left = 1 + Math.floor(random() * 4);
+      link.cut();
     };
     t.after(() => {
       link.onCarry = () => undefined;
@@ -85,6 +87,7 @@ suite("calls over a connection that breaks", { timeout: 120_000 }, () => {
       for (let n = next++; n < 1_000; n = next++) {
         const result = await calling.call("count.add", [path("thousand"), n], { key: `thousand-${n}` });
         assert.equal(result, n * 2);
+        answered++;
       }
     };
     await Promise.all(Array.from({ length: 8 }, worker));
