@@ -8,7 +8,7 @@ export {
 } from "./drivers/firmata/settings.ts";
 export { FRAMES_DEFAULTS } from "./drivers/frames/settings.ts";
 export { DRIVERS } from "./drivers/index.ts";
-export { MICROPYTHON_DEFAULTS, type MicroPythonSettings } from "./drivers/micropython/settings.ts";
+export { MICROPYTHON_DEFAULTS } from "./drivers/micropython/settings.ts";
 export { registerCount } from "./drivers/modbus/register-value.ts";
 export {
   MODBUS_DEFAULTS,

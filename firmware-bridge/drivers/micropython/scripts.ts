@@ -7,7 +7,7 @@
 export const MARK = "\x1e";
 
 /** A text as a Python literal. JSON's escapes are Python's too; what they leave bare, Python takes bare. */
-export function literal(text: string): string {
+function literal(text: string): string {
   // A lone half of a pair is no UTF-8: the board could not read it.
   return JSON.stringify(Buffer.from(text, "utf8").toString("utf8"));
 }
