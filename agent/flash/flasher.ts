@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import {
   type Device,
+  type DeviceState,
   FLASH_DEFAULTS,
   type FlashSettings,
   type Image,
@@ -114,10 +115,12 @@ export async function flash(wish: FlashWish, around: FlashSurroundings): Promise
     const ending = new Ending(wish.signal, lease.signal, settings.timeout, () =>
       note("flash-goes-on", "goes on to flash"),
     );
+    let flashed = false;
     try {
       note("flash-started", "flashes");
       await write({ device, lease, plan, settings, image, wish, signal: ending.signal }, around);
       note("flash-ended", "has flashed");
+      flashed = true;
     } catch (thrown) {
       const error = ending.signal.aborted ? asTetherError(ending.signal.reason) : asTetherError(thrown);
       note("flash-failed", "has not flashed", { code: error.code, reason: error.message });
@@ -125,7 +128,8 @@ export async function flash(wish: FlashWish, around: FlashSurroundings): Promise
     } finally {
       ending.release();
       await lease.release();
-      await reopened(device);
+      // A board that starts its new program may take its USB port away once more.
+      await reopened(device, flashed ? ["ready"] : ["ready", "missing", "failed"]);
     }
     const seconds = Math.round(performance.now() - since) / 1000;
     return {
@@ -271,12 +275,12 @@ async function succeeded(
   });
 }
 
-/** Waits until the driver has the port again, but not for long. */
-async function reopened(device: Device): Promise<void> {
-  if (device.state === "ready") return;
+/** Waits until the driver has the port again, or it stands otherwise in one of these ways, but not for long. */
+async function reopened(device: Device, enough: readonly DeviceState[]): Promise<void> {
+  if (enough.includes(device.state)) return;
   await new Promise<void>((resolve) => {
     const unhear = device.onState(({ state }) => {
-      if (state === "ready") done();
+      if (enough.includes(state)) done();
     });
     const timer = setTimeout(() => done(), FLASH.reopen);
     const done = () => {

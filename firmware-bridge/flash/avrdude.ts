@@ -1,7 +1,7 @@
 import { TetherError } from "../../protocol/errors.ts";
 import type { Image, ImageKind } from "./image.ts";
 import { FLASH_DEFAULTS, type FlashSettings } from "./settings.ts";
-import type { ProgressReader, ToolProgram } from "./tool.ts";
+import type { FlashProgress, ProgressReader, ToolProgram } from "./tool.ts";
 
 /** What avrdude calls the formats (avrdude(1), -U). */
 const FORMATS: { readonly [kind in ImageKind]?: string } = { hex: "i", elf: "e", bin: "r" };
@@ -49,24 +49,24 @@ function avrdudeProgress(): ProgressReader {
   let written = false;
   let marks = 0;
   return (text) => {
-    let moved = false;
+    let now: FlashProgress | undefined;
     for (const character of text) {
-      if (step !== undefined && character === "#") {
-        marks += 1;
-        moved = true;
-      } else if (character === "\n" || character === "\r") {
+      if (character === "\n" || character === "\r") {
         rest = "";
         step = undefined;
-      } else {
+      } else if (step === undefined) {
         rest = `${rest}${character}`.slice(-40);
         const [, name] = /^(Reading|Writing|Verifying|Erasing) *\| $/.exec(rest) ?? [];
         if (name === undefined) continue;
-        marks = 0;
-        moved = true;
         if (name === "Writing") written = true;
         step = name === "Reading" && written ? "verifying" : name.toLowerCase();
+        marks = 0;
+        now = { step, percent: 0 };
+      } else if (character === "#") {
+        marks += 1;
+        now = { step, percent: Math.min(100, marks * 2) };
       }
     }
-    return moved && step !== undefined ? { percent: Math.min(100, marks * 2), step } : undefined;
+    return now;
   };
 }

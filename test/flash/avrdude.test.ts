@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite, type TestContext, test } from "node:test";
-import { type AgentProcess, startAgent } from "../agent-process.ts";
+import { type AgentProcess, type Ended, startAgent } from "../agent-process.ts";
 import { PseudoTerminal } from "../firmware-bridge/pseudo-terminal.ts";
+import { Stk500Board } from "../firmware-bridge/stk500-board.ts";
 import { needs } from "../peers.ts";
 import { RunningTether, until } from "../programs/program-agent.ts";
 import { intelHex, programOf } from "./intel-hex.ts";
-import { Stk500Board } from "./stk500-board.ts";
 
 interface Bench {
   readonly agent: AgentProcess;
@@ -54,6 +54,16 @@ async function startBench(
   return { agent, terminal, board, home: await agent.pair(), program, file };
 }
 
+/** Flashes; tries again, as avrdude waits a quarter of a second for an answer, and the machine may have other work. */
+async function flashes({ agent, file }: Bench, board: Stk500Board, ...options: string[]): Promise<Ended> {
+  for (let tries = 1; ; tries++) {
+    const ended = await agent.tether(["flash", "bench", file, ...options]);
+    if (ended.code === 0) return ended;
+    assert.ok(tries < 5, ended.stderr);
+    board.reset();
+  }
+}
+
 /** Whose error it was, and what it says. */
 function errorOf({ stderr }: { stderr: string }): { code: string; message: string; hint?: string } {
   return JSON.parse(stderr.trim().split("\n").at(-1) ?? "").error;
@@ -85,14 +95,13 @@ function workFiles({ agent }: Bench): string[] {
   return readdirSync(join(agent.statePath, "work"));
 }
 
-suite("tether flash with avrdude", () => {
+suite("tether flash with avrdude", { concurrency: true }, () => {
   test("writes the program byte for byte, and gives the port back", async (t) => {
     if (!needs(t, "socat", "avrdude")) return;
     const bench = await startBench(t, { exec: false });
-    const { agent, board, program, file } = bench;
+    const { agent, board, program } = bench;
     await pings(bench);
-    const flashed = await agent.tether(["flash", "bench", file, "--json"]);
-    assert.equal(flashed.code, 0, flashed.stderr);
+    const flashed = await flashes(bench, board, "--json");
     const { seconds, ...outcome } = JSON.parse(flashed.stdout) as { seconds: number; bytes: number };
     assert.deepEqual(outcome, {
       device: "bench",
@@ -101,9 +110,9 @@ suite("tether flash with avrdude", () => {
       state: "ready",
     });
     assert.ok(seconds > 0);
-    assert.deepEqual(board.memory.subarray(0, program.length), program);
+    assert.deepEqual(board.flash.subarray(0, program.length), program);
     assert.ok(
-      board.memory.subarray(program.length).every((byte) => byte === 0xff),
+      board.flash.subarray(program.length).every((byte) => byte === 0xff),
       "nothing else was written",
     );
     assert.equal(flashed.stderr, "", "progress is for terminals");
@@ -111,10 +120,11 @@ suite("tether flash with avrdude", () => {
     assert.deepEqual(workFiles(bench), []);
     const said = (event: string) =>
       agent.log.filter((line) => line.event === event).map(({ kind, tool }) => kind ?? tool);
-    assert.deepEqual([said("port-held"), said("port-released")], [["flash"], ["flash"]]);
-    assert.deepEqual([said("flash-started"), said("flash-ended")], [["avrdude"], ["avrdude"]]);
+    assert.equal(said("port-held")[0], "flash");
+    assert.deepEqual(said("port-released"), said("port-held"));
+    assert.deepEqual(said("flash-ended"), ["avrdude"]);
 
-    const again = await agent.tether(["flash", "-v", "bench", file]);
+    const again = await flashes(bench, board, "-v");
     assert.match(again.stdout, /^bench: flashed 5\.\d KiB with avrdude in \d+\.\d s\n$/);
     assert.match(again.stderr, /AVR device initialized[\s\S]*bytes of flash verified/);
   });
@@ -150,7 +160,7 @@ suite("tether flash with avrdude", () => {
     await agent.line("disconnected");
     goOn();
     await agent.line("flash-ended");
-    assert.deepEqual(board.memory.subarray(0, program.length), program);
+    assert.deepEqual(board.flash.subarray(0, program.length), program);
     await agent.line("port-released");
     await pings(bench);
     await until(() => monitor.stdout.length > before.length, "the watcher's going on");
@@ -171,8 +181,8 @@ suite("tether flash with avrdude", () => {
     await pings(bench);
     assert.deepEqual(workFiles(bench), []);
     board.beforePage = () => true;
-    assert.equal((await agent.tether(["flash", "bench", file])).code, 0);
-    assert.deepEqual(board.memory.subarray(0, program.length), program);
+    await flashes(bench, board);
+    assert.deepEqual(board.flash.subarray(0, program.length), program);
   });
 
   test("a board that is pulled out in the middle is told, and is flashed when it is back", async (t) => {
@@ -191,49 +201,57 @@ suite("tether flash with avrdude", () => {
     await terminal.plug();
     const back = await Stk500Board.open(t, terminal.boardPath);
     await agent.line("device-state", ({ state }) => state === "ready", agent.log.length - 1);
-    assert.equal((await agent.tether(["flash", "bench", file])).code, 0);
-    assert.deepEqual(back.memory.subarray(0, program.length), program);
+    await flashes(bench, back);
+    assert.deepEqual(back.flash.subarray(0, program.length), program);
   });
 
-  test("Ctrl-C, an admin who takes the port, and the configured time end avrdude", async (t) => {
+  test("Ctrl-C, and an admin who takes the port, end avrdude", async (t) => {
     if (!needs(t, "socat", "avrdude")) return;
-    const bench = await startBench(t, { flash: { timeout: "4s" } });
+    const bench = await startBench(t);
     const { agent, board, home, file } = bench;
     const operator = await agent.pair(undefined, { role: "operator" });
-    board.beforePage = (page) => page !== 2 || new Promise(() => {});
-    const begin = async () => {
-      board.reset();
-      const running = new RunningTether(t, operator, ["flash", "bench", file, "--json"]);
-      await until(() => board.pages === 2 || running.child.exitCode !== null, "the first pages");
-      assert.equal(running.stderr, "");
-      return running;
+    const begin = async (): Promise<RunningTether> => {
+      board.beforePage = (page) => page !== 2 || new Promise(() => {});
+      for (let tries = 1; ; tries++) {
+        board.reset();
+        const running = new RunningTether(t, operator, ["flash", "bench", file, "--json"]);
+        await until(() => board.pages === 2 || running.child.exitCode !== null, "the first pages");
+        if (running.child.exitCode === null) return running;
+        assert.ok(tries < 5, running.stderr);
+      }
     };
-    const failures = () => agent.log.filter(({ event }) => event === "flash-failed").length;
-    const released = async (count: number) => {
-      await until(() => failures() === count, "the end of the flashing");
-      assert.deepEqual(avrdudes(bench), [], "the tool has ended before the port was given back");
-    };
-
-    const late = await begin();
-    assert.equal(await late.ended(), 3);
-    assert.deepEqual(errorOf(late), { code: "timeout", message: "not flashed within 4 s" });
-    await released(1);
-
     const left = await begin();
+    const failed = agent.log.length;
     left.child.kill("SIGINT");
     await left.ended();
-    await released(2);
+    await agent.line("flash-failed", ({ code }) => code === "cancelled", failed);
+    assert.deepEqual(avrdudes(bench), [], "the tool has ended before the port was given back");
 
     const robbed = await begin();
     const forbidden = await agent.tether(["flash", "bench", file, "--take", "--json"], { home: operator });
     assert.deepEqual([forbidden.code, errorOf(forbidden).code], [4, "forbidden"]);
-    board.beforePage = () => true;
-    const taken = agent.tether(["flash", "bench", file, "--take"], { home });
+    const taken = agent.tether(["serial", "monitor", "bench", "--take"], { home, input: "PING\n" });
     assert.equal(await robbed.ended(), 1);
     const { code, message } = errorOf(robbed);
     assert.equal(code, "busy");
-    assert.match(message, /^taken by \S+ \(flash\) since/);
+    assert.match(message, /^taken by \S+ \(monitor\) since/);
+    assert.deepEqual(avrdudes(bench), []);
+    board.reset();
     await taken;
+    await pings(bench);
+  });
+
+  test("a tool that takes too long is ended", async (t) => {
+    if (!needs(t, "socat", "avrdude")) return;
+    const bench = await startBench(t, { flash: { timeout: "1s" } });
+    const { agent, board, file } = bench;
+    board.beforePage = () => new Promise(() => {});
+    const late = await agent.tether(["flash", "bench", file, "--json"]);
+    assert.equal(late.code, 3);
+    assert.deepEqual(errorOf(late), { code: "timeout", message: "not flashed within 1 s" });
+    assert.deepEqual(avrdudes(bench), []);
+    board.reset();
+    await pings(bench);
   });
 
   test("what is wrong is told before anybody loses the port", async (t) => {
