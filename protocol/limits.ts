@@ -468,6 +468,11 @@ export const GCODE = {
   /** Milliseconds that a machine gets to slow down and come to rest, and between two looks whether it has. */
   rest: 10_000,
   restPoll: 100,
+  /**
+   * Milliseconds for which a machine that has taken all may stay in one place before its job counts as done: drivers
+   * that are switched off, or steps that nobody counts, leave it running for ever.
+   */
+  standstill: 5_000,
   /** Milliseconds that it gets for that when the agent stops. */
   leave: 700,
   /** Milliseconds that a machine gets to come back from a reset that it was told to do, and how often it is told. */

@@ -54,6 +54,15 @@ test("grbl: more at a time than its buffer takes would be lost, and is seen to b
   assert.ok(peer.overrun > 0);
 });
 
+test("grbl: a machine that has taken all and stays where it is does not hold its job for ever", async (t) => {
+  const { peer, machine } = await connected(t, { blockTime: 3_600_000 });
+  machine.files.set("/job.nc", moves(3));
+  const result = (await machine.call("stream", { file: "/job.nc" })) as { lines: number; machine: string };
+  assert.deepEqual([result.lines, result.machine], [6, "Run"]);
+  assert.equal(peer.lines.length, 6);
+  assert.equal(machine.reading("job"), "done");
+});
+
 test("grbl: the buffer is kept full, so that the planner never runs dry", async (t) => {
   const { peer, machine } = await connected(t, { blockTime: 5 });
   machine.files.set("/job.nc", moves(60));

@@ -181,13 +181,21 @@ export class GrblMachine implements Machine {
     return this.#alarm !== undefined && CRITICAL.has(this.#alarm.code);
   }
 
-  async settled(signal: AbortSignal): Promise<void> {
+  async settled(signal: AbortSignal): Promise<string> {
+    let place = "";
+    let arrived = performance.now();
     // Between taking its last line and beginning to move it is idle for a moment, hence twice.
-    for (let idle = 0; idle < 2; ) {
+    for (let idle = 0; ; ) {
       this.realtime(REALTIME.status);
       const status = await this.statuses.next(this.#settings.timeout, signal);
       if (status === undefined) throw this.#silence();
-      idle = status.state === "Idle" || status.state === "Check" ? idle + 1 : 0;
+      const { state } = status;
+      idle = state === "Idle" || state === "Check" ? idle + 1 : 0;
+      if (idle === 2) return state;
+      const now = `${state} ${status.machine ?? status.work}`;
+      if (now !== place) arrived = performance.now();
+      else if (state === "Run" && performance.now() - arrived > GCODE.standstill) return state;
+      place = now;
       if (idle === 0) await this.statuses.next(this.#settings.poll, signal);
     }
   }

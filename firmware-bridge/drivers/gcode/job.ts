@@ -113,11 +113,11 @@ export class Job {
       if (this.#state === "checking") this.#state = "running";
       this.#started = true;
       await this.#send();
-      await this.#machine.settled(signal);
+      const machine = await this.#machine.settled(signal);
       signal.throwIfAborted();
       this.#state = "done";
       const seconds = Math.round(performance.now() - start) / 1000;
-      this.#settle.resolve({ file: this.file, lines: this.#lines, bytes: this.#size, seconds });
+      this.#settle.resolve({ file: this.file, lines: this.#lines, bytes: this.#size, seconds, machine });
     } catch (thrown) {
       await this.#fail(asTetherError(signal.reason ?? thrown));
     }

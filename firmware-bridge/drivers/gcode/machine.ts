@@ -40,8 +40,8 @@ export interface Machine {
   resume(): Promise<void>;
   /** Brings it to rest and throws away all that it was to do. */
   stop(): Promise<void>;
-  /** Waits until all that it took is done. */
-  settled(signal: AbortSignal): Promise<void>;
+  /** Waits until all that it took is done, or it does not come nearer to that; gives its state then. */
+  settled(signal: AbortSignal): Promise<string>;
   /** The link is gone. */
   end(reason: TetherError): void;
 }

@@ -143,8 +143,9 @@ export class MarlinMachine implements Machine {
     while (this.flow.out.length > 0 && performance.now() < deadline) await delay(GCODE.restPoll);
   }
 
-  async settled(signal: AbortSignal): Promise<void> {
+  async settled(signal: AbortSignal): Promise<string> {
     await ask(this.flow, "M400", signal);
+    return "Idle";
   }
 
   end(reason: TetherError): void {
