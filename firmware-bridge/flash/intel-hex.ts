@@ -1,8 +1,12 @@
 import { TetherError } from "../../protocol/errors.ts";
 
+const COLON = 0x3a;
 const NEWLINE = 0x0a;
-/** Characters of the longest record: a colon, 5 bytes of its own, 255 of data. */
-const LONGEST = 1 + 2 * (5 + 255);
+const CARRIAGE_RETURN = 0x0d;
+/** Bytes of a record beside its data: length, address, type and checksum. */
+const OVERHEAD = 5;
+/** Characters of the longest record: a colon and two for each byte. */
+const LONGEST = 1 + 2 * (OVERHEAD + 255);
 const END_OF_FILE = 1;
 
 /**
@@ -16,22 +20,44 @@ export function checkIntelHex(name: string, content: Uint8Array): void {
   for (let at = 0; at < content.length; ) {
     line += 1;
     const newline = content.indexOf(NEWLINE, at);
-    const end = newline === -1 ? content.length : newline;
-    const wrong = end - at > LONGEST + 1 ? "is too long for a record" : undefined;
-    const text = wrong ? "" : Buffer.from(content.subarray(at, end)).toString("latin1").trim();
-    at = end + 1;
-    if (text === "" && wrong === undefined) continue;
-    const problem = wrong ?? (ended ? "stands behind the end" : problemOf(text));
-    if (problem !== undefined) throw new TetherError("invalid", `${name}:${line}: the line ${problem}`);
-    ended = Number.parseInt(text.slice(7, 9), 16) === END_OF_FILE;
+    const next = newline === -1 ? content.length : newline;
+    const end = next > at && content[next - 1] === CARRIAGE_RETURN ? next - 1 : next;
+    const text = content.subarray(at, end);
+    at = next + 1;
+    if (text.length === 0) continue;
+    const record = ended ? "stands behind the end" : readRecord(text);
+    if (typeof record === "string") {
+      throw new TetherError("invalid", `${name}:${line}: the line ${record}`);
+    }
+    ended = record.type === END_OF_FILE;
   }
   if (!ended) throw new TetherError("invalid", `${name} has no end: the rest of it is missing`);
 }
 
-/** What is wrong with one record, `:LLAAAATT[DD…]CC`. */
-function problemOf(text: string): string | undefined {
-  if (!/^:([0-9A-Fa-f]{2}){5,}$/.test(text)) return "is no record of Intel HEX";
-  const bytes = Buffer.from(text.slice(1), "hex");
-  if (bytes[0] !== bytes.length - 5) return "is not as long as it says";
-  return bytes.reduce((sum, byte) => sum + byte, 0) % 256 === 0 ? undefined : "has a wrong checksum";
+/** Reads one record, `:LLAAAATT[DD…]CC`; gives what is wrong with it where something is. */
+function readRecord(text: Uint8Array): { readonly type: number } | string {
+  if (text.length > LONGEST) return "is too long for a record";
+  const bytes = (text.length - 1) / 2;
+  if (text[0] !== COLON || bytes < OVERHEAD || !Number.isInteger(bytes)) return "is no record of Intel HEX";
+  let sum = 0;
+  for (let index = 0; index < bytes; index++) {
+    const value = byteAt(text, index);
+    if (value === -1) return "is no record of Intel HEX";
+    sum += value;
+  }
+  if (byteAt(text, 0) !== bytes - OVERHEAD) return "is not as long as it says";
+  return sum % 256 === 0 ? { type: byteAt(text, 3) } : "has a wrong checksum";
+}
+
+/** The byte of that index behind the colon; -1 where it is none. */
+function byteAt(text: Uint8Array, index: number): number {
+  const high = digit(text[1 + 2 * index]);
+  const low = digit(text[2 + 2 * index]);
+  return high === -1 || low === -1 ? -1 : 16 * high + low;
+}
+
+function digit(character = 0): number {
+  if (character >= 0x30 && character <= 0x39) return character - 0x30;
+  const letter = character & ~0x20;
+  return letter >= 0x41 && letter <= 0x46 ? letter - 0x37 : -1;
 }

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite, type TestContext, test } from "node:test";
 import { type AgentProcess, type Ended, startAgent } from "../agent-process.ts";
+import { CuttingLink } from "../controller/cutting-link.ts";
 import { PseudoTerminal } from "../firmware-bridge/pseudo-terminal.ts";
 import { Stk500Board } from "../firmware-bridge/stk500-board.ts";
 import { needs } from "../peers.ts";
@@ -166,6 +167,26 @@ suite("tether flash with avrdude", { concurrency: true }, () => {
     await until(() => monitor.stdout.length > before.length, "the watcher's going on");
   });
 
+  test("a controller whose connection broke connects again, and hears how it went", async (t) => {
+    if (!needs(t, "socat", "avrdude")) return;
+    const bench = await startBench(t);
+    const { agent, board, program, file } = bench;
+    const link = await CuttingLink.start(t, agent.port);
+    const home = agent.makeHome();
+    const { code } = JSON.parse((await agent.tetherd(["pair", "--json"])).stdout) as { code: string };
+    await agent.tether(["pair", `127.0.0.1:${link.port}`, "--code", "-"], { home, input: code });
+    board.beforePage = (page) => {
+      if (page === 3 && link.cuts === 0) link.cut();
+      return true;
+    };
+    const flashed = await agent.tether(["flash", "bench", file, "--json"], { home });
+    assert.equal(link.cuts, 1);
+    assert.equal(flashed.code, 0, flashed.stderr);
+    assert.equal(JSON.parse(flashed.stdout).tool, "avrdude");
+    assert.equal(agent.log.filter(({ event }) => event === "flash-started").length, 1);
+    assert.deepEqual(board.flash.subarray(0, program.length), program);
+  });
+
   test("a board that dies in the middle is told with avrdude's words, and the port comes back", async (t) => {
     if (!needs(t, "socat", "avrdude")) return;
     const bench = await startBench(t);
@@ -252,6 +273,23 @@ suite("tether flash with avrdude", { concurrency: true }, () => {
     assert.deepEqual(avrdudes(bench), []);
     board.reset();
     await pings(bench);
+  });
+
+  test("an agent that stops ends avrdude first", async (t) => {
+    if (!needs(t, "socat", "avrdude")) return;
+    const bench = await startBench(t);
+    const { agent, board, home, file } = bench;
+    let isHeld = false;
+    board.beforePage = () => {
+      isHeld = true;
+      return new Promise(() => {});
+    };
+    const flashing = new RunningTether(t, home, ["flash", "bench", file]);
+    await until(() => isHeld || flashing.child.exitCode !== null, "the first page");
+    assert.equal(await agent.stop(), 0);
+    assert.deepEqual(avrdudes(bench), []);
+    assert.deepEqual(workFiles(bench), []);
+    assert.notEqual(await flashing.ended(), 0);
   });
 
   test("what is wrong is told before anybody loses the port", async (t) => {
