@@ -25,7 +25,7 @@ export function checkIntelHex(name: string, content: Uint8Array): void {
     const text = content.subarray(at, end);
     at = next + 1;
     if (text.length === 0) continue;
-    const record = ended ? "stands behind the end" : readRecord(text);
+    const record: HexRecord | string = ended ? "stands behind the end" : readRecord(text);
     if (typeof record === "string") {
       throw new TetherError("invalid", `${name}:${line}: the line ${record}`);
     }
@@ -34,8 +34,12 @@ export function checkIntelHex(name: string, content: Uint8Array): void {
   if (!ended) throw new TetherError("invalid", `${name} has no end: the rest of it is missing`);
 }
 
+interface HexRecord {
+  readonly type: number;
+}
+
 /** Reads one record, `:LLAAAATT[DD…]CC`; gives what is wrong with it where something is. */
-function readRecord(text: Uint8Array): { readonly type: number } | string {
+function readRecord(text: Uint8Array): HexRecord | string {
   if (text.length > LONGEST) return "is too long for a record";
   const bytes = (text.length - 1) / 2;
   if (text[0] !== COLON || bytes < OVERHEAD || !Number.isInteger(bytes)) return "is no record of Intel HEX";
