@@ -44,7 +44,7 @@ interface Held {
 /** Something long that a driver does, such as a machine's job, for which it needs the port to itself. */
 interface Claim {
   readonly what: string;
-  readonly cut: (reason: TetherError) => void;
+  readonly cut: (reason: TetherError) => Promise<void>;
 }
 
 /** A declared device: its port is opened at start and kept open, through being unplugged and back. */
@@ -196,17 +196,19 @@ export class Device {
    */
   async hold(options: HoldOptions): Promise<PortHold> {
     const before = this.#held;
+    // What the driver leaves the board with has to be said while the port is still its own.
+    const cuts = [...this.#claims].map((claim) => claim.cut(options.refusal()));
+    this.#claims.clear();
     const held: Held = { options, port: new HeldPort(this.#keeper), closed: options.closePort === true };
     this.#held = held;
     before?.port.end(options.refusal());
-    for (const claim of this.#claims) claim.cut(options.refusal());
-    this.#claims.clear();
     if (options.mode === "exclusive") this.#detach(options.refusal());
     if (before !== undefined) {
       // What he wrote last may be what holds the port up.
       if (this.state === "ready") await this.#keeper.link.purge("output").catch(() => {});
       await this.#restore(before.port);
     }
+    await Promise.all(cuts);
     if (held.closed) await this.#keeper.withhold(options.refusal());
     else if (before?.closed) this.#keeper.giveBack();
     if (this.state === "ready") this.#attach();

@@ -59,7 +59,7 @@ export interface DriverPort {
    *
    * @throws TetherError `busy` while somebody else holds the port
    */
-  claim?(what: string, cut: (reason: TetherError) => void): () => void;
+  claim?(what: string, cut: (reason: TetherError) => Promise<void>): () => void;
 }
 
 /** A reading that the driver itself has, beside those of the profile's `readings`. */

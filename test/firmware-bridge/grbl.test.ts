@@ -186,6 +186,34 @@ test("grbl: hold, resume and stop reach it past all lines, and others are refuse
   assert.equal(machine.device.claim, undefined);
 });
 
+for (const mode of ["write", "exclusive", "closed"] as const) {
+  test(`grbl: whoever takes the port from a job finds the machine held (${mode})`, async (t) => {
+    const { peer, machine } = await connected(t, { blockTime: 5 });
+    machine.files.set("/job.nc", moves(300));
+    const job = machine.call("stream", { file: "/job.nc" });
+    const ended = assert.rejects(job, { code: "busy", message: /^taken by admin; .* of 303 lines$/ });
+    await until(() => peer.state === "Run" && peer.lines.length > 20, "it is under way");
+    const { port, release } = await machine.device.hold({
+      mode: mode === "write" ? "write" : "exclusive",
+      closePort: mode === "closed",
+      refusal: () => new TetherError("busy", "taken by admin"),
+    });
+    await ended;
+    await until(() => peer.state === "Hold:0", "it is held");
+    const { length } = peer.lines;
+    if (mode === "closed") await release();
+    else {
+      await port.write(Buffer.from("~"));
+      await until(() => peer.state === "Idle", "the holder lets it do what it had taken");
+      await release();
+    }
+    await until(() => machine.device.state === "ready", "the port is back");
+    await machine.call("status");
+    assert.equal(machine.reading("job"), "failed");
+    assert.ok(peer.lines.length - length < 127 / 8, "nothing more was sent");
+  });
+}
+
 test("grbl: a reset in the middle of a job ends it, and nothing more is sent", async (t) => {
   const { peer, port, machine } = await connected(t, { blockTime: 5 });
   machine.files.set("/job.nc", moves(300));

@@ -99,11 +99,7 @@ class GcodeDriver implements Driver {
 
   /** The agent lets go of the port: what is under way comes to rest as if its caller were lost. */
   async leave(): Promise<void> {
-    // The agent does not wait for a machine that does not answer.
-    const over = new AbortController();
-    const patience = delay(GCODE.leave, undefined, { signal: over.signal }).catch(() => undefined);
-    await Promise.race([this.#putDown(), patience]);
-    over.abort();
+    await shortly(this.#putDown());
   }
 
   async #putDown(): Promise<void> {
@@ -251,7 +247,7 @@ class GcodeDriver implements Driver {
     const { caller, files, progress } = surroundings;
     const job = new Job({ file, by: caller, machine: this.#attached, files });
     // Whoever takes the port has the machine from then on.
-    const unclaim = this.#port?.claim?.(`the job ${file} of ${caller}`, (reason) => job.end(reason, false));
+    const unclaim = this.#port?.claim?.(`the job ${file} of ${caller}`, (reason) => this.#taken(job, reason));
     this.#job = job;
     this.#tellJob();
     const onAbort = () => void this.#callerGone(job, asTetherError(signal.reason));
@@ -304,6 +300,13 @@ class GcodeDriver implements Driver {
     }
   }
 
+  /** Somebody takes the port: what the machine has of the job is held, and only he knows what becomes of it. */
+  async #taken(job: Job, reason: TetherError): Promise<void> {
+    const held = job.hasStarted && this.#machine?.beginHold();
+    job.end(reason, false);
+    if (held) await shortly(held);
+  }
+
   async #stop(by: string): Promise<null> {
     const machine = this.#attached;
     const job = this.#job;
@@ -340,4 +343,12 @@ class GcodeDriver implements Driver {
     this.#sink.value("job", job?.state ?? "none");
     this.#sink.value("progress", job?.percent ?? 0);
   }
+}
+
+/** Waits for it, but no longer than a machine that does not take what it is sent is waited for. */
+async function shortly(act: Promise<void>): Promise<void> {
+  const over = new AbortController();
+  const patience = delay(GCODE.leave, undefined, { signal: over.signal });
+  await Promise.race([act, patience]).catch(() => undefined);
+  over.abort();
 }

@@ -74,6 +74,11 @@ export class Job {
     return this.#ending.signal.aborted;
   }
 
+  /** True when the machine may have something of it. */
+  get hasStarted(): boolean {
+    return this.#started;
+  }
+
   /** As `status` shows it. */
   get facts(): DeviceRecord {
     return {
