@@ -3,6 +3,7 @@ import { type ChildProcess, fork, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, readdirSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Readable, Writable } from "node:stream";
 import { type TestContext, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { lockState, StateFolder } from "../../agent/identity/index.ts";
@@ -143,12 +144,16 @@ test("a recycled number, a former boot, an unreaped child and rubbish hold nothi
   assert.ok(!isRunning({ ...now, started: String(Number(now.started) + 1) }));
   assert.ok(!isRunning({ ...now, boot: "00000000-0000-0000-0000-000000000000" }));
 
-  // The shell's child ends and is never waited for, since exec puts sleep in the shell's place.
-  const parent = spawn("sh", ["-c", "sleep 0 & echo $!; exec sleep 60"], {
-    stdio: ["ignore", "pipe", "inherit"],
+  // The shell's child ends after exec has put sleep in the shell's place, and so is never waited for.
+  const parent = spawn("sh", ["-c", "cat <&3 & echo $!; exec sleep 60"], {
+    stdio: ["ignore", "pipe", "inherit", "pipe"],
   });
   t.after(() => parent.kill("SIGKILL"));
-  const pid = Number(String((await once(parent.stdout, "data"))[0]));
+  const [said] = await once(parent.stdout as Readable, "data");
+  const pid = Number(String(said));
+  const isSleep = () => readFileSync(`/proc/${parent.pid}/comm`, "utf8") === "sleep\n";
+  for (let wait = 0; !isSleep() && wait < 500; wait++) await delay(10);
+  (parent.stdio[3] as Writable).end();
   const stat = () => readFileSync(`/proc/${pid}/stat`, "utf8").split(" ");
   for (let wait = 0; stat()[2] !== "Z" && wait < 500; wait++) await delay(10);
   assert.equal(stat()[2], "Z");
