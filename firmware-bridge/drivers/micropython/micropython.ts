@@ -222,7 +222,7 @@ class MicroPythonDriver implements Driver {
     const life = this.#life;
     if (!life) throw new TetherError("device-missing", `${this.#name} is not connected`);
     return await life.turns.take(async () => {
-      const release = life.port.claim?.(what, (reason) => life.repl.end(reason));
+      const release = life.port.claim?.(what, async (reason) => life.repl.end(reason));
       life.busy = true;
       try {
         return await work(life.repl);
