@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { writeDeclarations } from "./declarations.ts";
 import { licenceTexts } from "./licences.ts";
-import { bundleLibrary, bundleProgram } from "./program.ts";
+import { bundleController, bundleLibrary, bundleProgram } from "./program.ts";
 import { copySerialAddons } from "./serial-addon.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -12,7 +12,7 @@ const dist = join(root, "dist");
 
 await rm(dist, { recursive: true, force: true });
 const bundled = await Promise.all([
-  bundleProgram({
+  bundleController({
     entry: join(root, "controller/main.ts"),
     outfile: join(dist, "tether.cjs"),
     readableStacks: false,

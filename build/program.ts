@@ -1,6 +1,8 @@
-import { chmod, open } from "node:fs/promises";
+import { chmod, open, rm } from "node:fs/promises";
+import { dirname } from "node:path";
 import { type BuildOptions, build, formatMessages } from "esbuild";
 import { directImports } from "./direct-imports.ts";
+import { HOT_ENTRY, joinPrograms, onlyHotVerbs } from "./hot-start.ts";
 import { serialAddon } from "./serial-addon.ts";
 
 const COMMON = {
@@ -32,20 +34,54 @@ export interface Program {
  * CommonJS, because `import()` of a module inside the bundle then becomes a function that is called when the
  * module is wanted: it is one file, and what is not used is parsed but not run.
  */
-export async function bundleProgram({ entry, outfile, readableStacks }: Program): Promise<string[]> {
+export async function bundleProgram(program: Program): Promise<string[]> {
+  const { entry, outfile } = program;
   const modules = await bundle({
+    ...programOptions(program),
     entryPoints: [entry],
     outfile,
+    banner: (await startsWithShebang(entry)) ? {} : { js: "#!/usr/bin/env node" },
+  });
+  await chmod(outfile, 0o755);
+  return modules;
+}
+
+function programOptions({ readableStacks }: Program) {
+  return {
     format: "cjs",
     minifySyntax: true,
     minifyWhitespace: true,
     minifyIdentifiers: !readableStacks,
-    banner: (await startsWithShebang(entry)) ? {} : { js: "#!/usr/bin/env node" },
     define: { "import.meta.dirname": "__dirname", "import.meta.filename": "__filename" },
     plugins: [directImports(), serialAddon()],
-  });
-  await chmod(outfile, 0o755);
-  return modules;
+  } as const satisfies BuildOptions;
+}
+
+/**
+ * Bundles `tether`: one file with two programs, the whole one and, before it, one that has only the verbs that are
+ * called again and again and starts sooner for it. Gives the paths of the modules inside.
+ */
+export async function bundleController(program: Program): Promise<string[]> {
+  const hot = `${program.outfile}.hot`;
+  const options = programOptions(program);
+  const [whole] = await Promise.all([
+    bundleProgram(program),
+    bundle({
+      ...options,
+      stdin: {
+        contents: HOT_ENTRY,
+        resolveDir: dirname(program.entry),
+        sourcefile: "hot-start.ts",
+        loader: "ts",
+      },
+      outfile: hot,
+      banner: {},
+      plugins: [onlyHotVerbs(), ...options.plugins],
+    }),
+  ]);
+  await joinPrograms(hot, program.outfile);
+  await rm(hot);
+  return whole;
 }
 
 /** Bundles the library into one ES module that needs no node_modules; gives the paths of the modules inside. */

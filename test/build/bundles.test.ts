@@ -1,14 +1,26 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { copyFile, mkdir, mkdtemp, readdir, realpath, rm, symlink, writeFile } from "node:fs/promises";
+import {
+  copyFile,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  realpath,
+  rm,
+  symlink,
+  writeFile,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after, before, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { HOT_VERBS } from "../../build/hot-start.ts";
 import { licenceTexts } from "../../build/licences.ts";
-import { bundleProgram } from "../../build/program.ts";
+import { bundleController, bundleProgram } from "../../build/program.ts";
 import { copySerialAddons } from "../../build/serial-addon.ts";
+import { VERBS } from "../../controller/commands/index.ts";
 import { otherNode } from "../other-node.ts";
 import { arePeersRequired } from "../peers.ts";
 
@@ -41,7 +53,11 @@ before(async () => {
   );
   for (const name of ["lazy", "idle", "shebang", "location", "serial"]) await bundle(name);
   bundled = [
-    ...(await bundle("tether", join(root, "controller/main.ts"))),
+    ...(await bundleController({
+      entry: join(root, "controller/main.ts"),
+      outfile: join(built, "tether.cjs"),
+      readableStacks: false,
+    })),
     ...(await bundle("tetherd", join(root, "agent/main.ts"))),
   ];
   await copySerialAddons(built);
@@ -60,7 +76,8 @@ function bundle(name: string, entry = join(sources, `${name}.ts`)): Promise<stri
 }
 
 async function start(node: string, name: string, ...args: string[]): Promise<string> {
-  return (await run(node, [join(built, `${name}.cjs`), ...args], { cwd: built })).stdout;
+  const env = { ...process.env, TETHER_HOME: join(built, "home") };
+  return (await run(node, [join(built, `${name}.cjs`), ...args], { cwd: built, env })).stdout;
 }
 
 /** The Node of that major version; undefined, with the test skipped, when it cannot be had. */
@@ -80,11 +97,28 @@ for (const major of NODES) {
     if (node === undefined) return;
     assert.match((await run(node, ["--version"])).stdout, new RegExp(`^v${major}\\.`));
     assert.match(await start(node, "tether", "--version"), /^tether \d/);
+    assert.equal(await start(node, "tether", "agents", "--json"), "[]\n");
+    assert.match(await start(node, "tether", "completion", "bash"), /^# tether completion/);
     assert.match(await start(node, "tetherd", "--version"), /^tetherd \d/);
     assert.equal(await start(node, "serial"), "function\n");
     assert.equal(await start(node, "lazy"), "verb loaded\nverb said\n");
   });
 }
+
+test("tether has the hot verbs in a program of their own, and all others in the whole one", async () => {
+  for (const verb of HOT_VERBS) assert.ok(verb in VERBS, verb);
+  const text = await readFile(join(built, "tether.cjs"), "utf8");
+  const hot = text.slice(0, text.lastIndexOf("/*whole"));
+  assert.ok(hot.length < text.length / 2, `${hot.length} of ${text.length} characters`);
+  assert.ok(!hot.includes("rfc2217"), "a verb that is not hot is in it");
+  // A mistake is told alike by both.
+  for (const verb of ["call", "put"]) {
+    await assert.rejects(start(process.execPath, "tether", verb), {
+      code: 2,
+      stderr: /^tether: .* is missing/,
+    });
+  }
+});
 
 test("a module that is imported on demand does not run before", async () => {
   assert.equal(await start(process.execPath, "idle"), "idle\n");
