@@ -13,11 +13,13 @@ import { asTetherError, type CallProgress, FLASH, roleAllows, TetherError } from
 import type { DeviceDesk, Lease } from "../devices/index.ts";
 import type { Log } from "../log.ts";
 import type { Caller } from "../procedures/index.ts";
-import { type Program, type Programs, programEnvironment } from "../programs/index.ts";
+import { type Programs, programEnvironment } from "../programs/index.ts";
 import { awaitDrive, copyToDrive } from "./board-drive.ts";
-import { awaitBootloaderPort, awaitBootsel, USB_DEVICES, watchPort } from "./bootloader.ts";
+import { awaitBootloaderPort, awaitBootsel, USB_DEVICES } from "./bootloader.ts";
+import { Ending } from "./ending.ts";
 import { choosePlan, type InstalledPlan } from "./installed.ts";
-import { oneLine, ToolOutput } from "./tool-output.ts";
+import { oneLine } from "./tool-output.ts";
+import { runTool } from "./tool-run.ts";
 
 /** What flashing needs around it. */
 export interface FlashSurroundings {
@@ -144,40 +146,6 @@ export async function flash(wish: FlashWish, around: FlashSurroundings): Promise
   }
 }
 
-/** Why a flashing has to end before it is done. */
-class Ending {
-  readonly #controller = new AbortController();
-  readonly #released = new AbortController();
-  readonly #timer: NodeJS.Timeout;
-
-  /** `onLost` is called when the caller is gone, who would have been told how it ends. */
-  constructor(caller: AbortSignal, lease: AbortSignal, timeout: number, onLost: () => void) {
-    const { signal } = this.#released;
-    const leave = () => {
-      // A board that is written halfway does nothing at all any more.
-      if (asTetherError(caller.reason).code === "unreachable") onLost();
-      else this.#controller.abort(caller.reason);
-    };
-    caller.addEventListener("abort", leave, { signal });
-    if (caller.aborted) leave();
-    lease.addEventListener("abort", () => this.#controller.abort(lease.reason), { signal });
-    if (lease.aborted) this.#controller.abort(lease.reason);
-    this.#timer = setTimeout(
-      () => this.#controller.abort(new TetherError("timeout", `not flashed within ${timeout / 1000} s`)),
-      timeout,
-    );
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-
-  release(): void {
-    clearTimeout(this.#timer);
-    this.#released.abort();
-  }
-}
-
 /** What is flashed by its port has to have one; the others may be in their bootloader already. */
 function refuseWithoutPort(device: Device, { program, reset }: InstalledPlan): void {
   const { path } = device;
@@ -214,65 +182,6 @@ async function write(work: Work, around: FlashSurroundings): Promise<void> {
   await around.programs.work.within(`image.${image.kind}`, image.content, (file) =>
     runTool(work, port, file, around.programs),
   );
-}
-
-async function runTool(
-  { plan, wish, signal }: Work,
-  port: string,
-  file: string,
-  programs: Programs,
-): Promise<void> {
-  const { program: tool, path = "" } = plan;
-  if (tool === undefined) return;
-  signal.throwIfAborted();
-  const program = await programs.runChosen({
-    command: [path, ...tool.args(port, file)],
-    environment: programEnvironment(),
-    input: false,
-  });
-  const end = () => program.end();
-  signal.addEventListener("abort", end, { once: true });
-  if (signal.aborted) end();
-  try {
-    const progress = tool.progress();
-    const output = new ToolOutput({
-      line: wish.onLine,
-      text(text) {
-        const now = progress(text);
-        if (now !== undefined) wish.onProgress({ done: now.percent, total: 100, note: now.step });
-      },
-    });
-    for (const stream of [program.stdout, program.stderr]) output.read(stream);
-    const over = new AbortController();
-    // A tool may wait for ever on a port that was pulled out.
-    const gone = tool.needsPort ? watchPort(port, over.signal) : new Promise<never>(() => {});
-    try {
-      await Promise.race([succeeded(program, plan.tool, output, signal), gone]);
-    } finally {
-      over.abort();
-    }
-  } finally {
-    signal.removeEventListener("abort", end);
-    program.end();
-    // Nobody may have the port or the file any more when they are given back.
-    await program.over;
-  }
-}
-
-async function succeeded(
-  program: Program,
-  name: string,
-  output: ToolOutput,
-  abort: AbortSignal,
-): Promise<void> {
-  const { code, signal } = await program.ended;
-  abort.throwIfAborted();
-  if (code === 0) return;
-  const how = signal === undefined ? `failed with exit code ${code}` : `was ended by ${signal}`;
-  const said = output.lastWords;
-  throw new TetherError("device-failed", `${name} ${how}${said === "" ? "" : `: ${said}`}`, {
-    hint: "-v shows all that it says",
-  });
 }
 
 /** Waits until the driver has the port again, or it stands otherwise in one of these ways, but not for long. */
