@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { arch, cpus, loadavg, release, totalmem } from "node:os";
+import { arch, cpus, release, totalmem } from "node:os";
 import type { Bar, Comparison, Findings, Row, Spread, Table } from "./contest.ts";
 
 /** The findings of one subject, under its name. */
@@ -26,16 +26,41 @@ export function asText(parts: readonly Part[]): string {
     .join("\n");
 }
 
-/** The findings of a whole run as a page. */
-export function asMarkdown(parts: readonly Part[], facts: readonly string[]): string {
-  const bars = parts.flatMap(({ findings }) => findings.tables.flatMap(barsOf));
+/** The findings of one subject as a section of the page; `load`: the load averages before and after it. */
+export function asSection({ name, findings }: Part, load: readonly [before: number, after: number]): string {
+  const bars = findings.tables.flatMap(barsOf);
   const missed = bars.filter(({ verdict }) => verdict === "missed");
+  const now = new Date().toISOString().slice(0, 16).replace("T", " ");
   return [
+    `## ${name}`,
+    "",
+    `${now} UTC, load average ${load[0].toFixed(1)} before and ${load[1].toFixed(1)} after it, its own work included.`,
+    ...(bars.length === 0 ? [] : ["", `Bars met: ${bars.length - missed.length} of ${bars.length}.`]),
+    ...(missed.length === 0 ? [] : ["", ...missed.map(({ text }) => `- missed: ${text}`)]),
+    ...findings.tables.flatMap(tableMarkdown),
+    ...(findings.leftOut.length === 0 ? [] : ["", ...findings.leftOut.map((one) => `Left out: ${one}`)]),
+    "",
+  ].join("\n");
+}
+
+/** The sections of a page by the names of their subjects. */
+export function sectionsOf(page: string): Map<string, string> {
+  const [, ...sections] = page.split(/^(?=## )/m);
+  return new Map(sections.map((section) => [/^## (.*)/.exec(section)?.[1] ?? "", section]));
+}
+
+/** The page of the last results of every subject. */
+export function asPage(sections: readonly string[]): string {
+  const all = sections.join("");
+  const counts = [...all.matchAll(/^Bars met: (\d+) of (\d+)\.$/gm)];
+  const sum = (index: number) => counts.reduce((total, count) => total + Number(count[index]), 0);
+  const missed = [...all.matchAll(/^- missed: .*$/gm)].map(([line]) => line.replace("missed: ", ""));
+  const head = [
     "# Results of `npm run bench -- --write`",
     "",
-    "Written by the run itself; do not edit.",
+    "Written by the runs themselves; do not edit. Each section says when it was measured, all of them here:",
     "",
-    ...facts.map((fact) => `- ${fact}`),
+    ...machineFacts().map((fact) => `- ${fact}`),
     "",
     "## How to read this",
     "",
@@ -43,29 +68,22 @@ export function asMarkdown(parts: readonly Part[], facts: readonly string[]): st
     "",
     "## The bars",
     "",
-    `${bars.length - missed.length} of ${bars.length} are met${missed.length === 0 ? "." : "; missed:"}`,
-    ...(missed.length === 0 ? [] : ["", ...missed.map(({ text }) => `- ${text}`)]),
-    ...parts.flatMap((part) => [
-      "",
-      `## ${part.name}`,
-      ...part.findings.tables.flatMap(tableMarkdown),
-      ...leftOut(part),
-    ]),
+    `${sum(1)} of ${sum(2)} are met${missed.length === 0 ? "." : "; missed:"}`,
+    ...(missed.length === 0 ? [] : ["", ...missed]),
+    "",
     "",
   ].join("\n");
+  return `${head}${sections.map((section) => section.trimEnd()).join("\n\n")}\n`;
 }
 
 /** What the figures depend on. */
-export function machineFacts(): string[] {
+function machineFacts(): string[] {
   const [cpu] = cpus();
   return [
-    `${new Date().toISOString().slice(0, 16).replace("T", " ")} UTC`,
     `${cpu?.model.trim()}, ${cpus().length} cores, ${(totalmem() / 2 ** 30).toFixed(0)} GiB, ${arch()}`,
     `${distribution()}, Linux ${release()}`,
     `Node ${process.versions.node}, OpenSSL ${process.versions.openssl}`,
-    `load averages when the run began: ${loadavg()
-      .map((load) => load.toFixed(1))
-      .join(", ")}; a load near or over the number of cores means that the machine had other work`,
+    "a load near or over the number of cores before a part means that the machine had other work",
   ];
 }
 
@@ -90,10 +108,6 @@ function tableMarkdown(table: Table): string[] {
     `| ${COLUMNS.map(() => "---").join(" | ")} |`,
     ...body,
   ];
-}
-
-function leftOut({ findings }: Part): string[] {
-  return findings.leftOut.length === 0 ? [] : ["", ...findings.leftOut.map((one) => `Left out: ${one}`)];
 }
 
 /** The cells of each line: a comparison each, the first one beside its row's figure. */

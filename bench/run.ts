@@ -1,8 +1,8 @@
 /**
  * `npm run bench`: our programs and others on the same work, in one run. `npm run bench -- calls startup` runs
- * these parts only; with `--write` a whole run goes to RESULTS.md.
+ * these parts only; with `--write` what was measured takes the place of what RESULTS.md says of these parts.
  */
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { loadavg } from "node:os";
 import { fileURLToPath } from "node:url";
 import { benchCalls } from "./calls.ts";
@@ -15,7 +15,7 @@ import { benchFiles } from "./files.ts";
 import { benchFootprint } from "./footprint.ts";
 import { benchFtp } from "./ftp.ts";
 import { benchGateways } from "./gateways.ts";
-import { asMarkdown, asText, machineFacts, type Part } from "./report.ts";
+import { asPage, asSection, asText, sectionsOf } from "./report.ts";
 import { benchResume } from "./resume.ts";
 import { benchSerial } from "./serial.ts";
 import { benchStartup } from "./startup.ts";
@@ -44,22 +44,24 @@ async function main(args: readonly string[]): Promise<number> {
   const write = args.includes("--write");
   const wanted = args.filter((one) => one !== "--write");
   const unknown = wanted.find((name) => !Object.hasOwn(SUBJECTS, name));
-  if (unknown !== undefined || (write && wanted.length > 0)) {
-    const why = unknown === undefined ? "--write takes a whole run" : `there is no part "${unknown}"`;
-    console.error(`${why}; usage: npm run bench [-- --write | ${Object.keys(SUBJECTS).join(" | ")}]`);
+  if (unknown !== undefined) {
+    const names = Object.keys(SUBJECTS).join(" | ");
+    console.error(`there is no part "${unknown}"; usage: npm run bench [-- [--write] [${names}]…]`);
     return 2;
   }
-  const facts = machineFacts();
-  const parts: Part[] = [];
+  const sections = sectionsOf(await readFile(RESULTS, "utf8"));
   for (const [name, bench] of Object.entries(SUBJECTS)) {
     if (wanted.length > 0 && !wanted.includes(name)) continue;
     const start = performance.now();
+    const before = loadavg()[0] ?? 0;
     const part = { name, findings: await bench() };
-    parts.push(part);
     console.log(`— ${name}, ${((performance.now() - start) / 1000).toFixed(0)} s —\n${asText([part])}`);
+    if (!write) continue;
+    sections.set(name, asSection(part, [before, loadavg()[0] ?? 0]));
+    // After each part, so that a run that is ended early has written what it has measured.
+    const kept = Object.keys(SUBJECTS).flatMap((subject) => sections.get(subject) ?? []);
+    await writeFile(RESULTS, asPage(kept));
   }
-  const end = `load average when it ended: ${loadavg()[0]?.toFixed(1)}`;
-  if (write) await writeFile(RESULTS, asMarkdown(parts, [...facts, end]));
   return 0;
 }
 
