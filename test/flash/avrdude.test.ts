@@ -65,6 +65,23 @@ async function flashes({ agent, file }: Bench, board: Stk500Board, ...options: s
   }
 }
 
+/** Begins to flash, as often as it takes for so many pages to be written. */
+async function begin(
+  t: TestContext,
+  home: string,
+  { board, file }: Bench,
+  pages: number,
+): Promise<RunningTether> {
+  for (let tries = 1; ; tries++) {
+    board.reset();
+    const running = new RunningTether(t, home, ["flash", "bench", file, "--json"]);
+    const isOver = () => running.child.exitCode !== null;
+    await until(() => board.pages === pages || isOver(), "the first pages", 60_000);
+    if (!isOver()) return running;
+    assert.ok(tries < 5, running.stderr);
+  }
+}
+
 /** Whose error it was, and what it says. */
 function errorOf({ stderr }: { stderr: string }): { code: string; message: string; hint?: string } {
   return JSON.parse(stderr.trim().split("\n").at(-1) ?? "").error;
@@ -143,8 +160,7 @@ suite("tether flash with avrdude", { concurrency: true }, () => {
       new Promise((resolve) => {
         goOn = () => resolve(true);
       });
-    const first = new RunningTether(t, home, ["flash", "bench", file]);
-    await until(() => board.pages === 3, "the first pages");
+    const first = await begin(t, home, bench, 3);
     await until(() => /busy/.test(monitor.stderr), "the watcher's being told");
     assert.match(monitor.stderr, /busy: held by \S+ \(flash\) since \d{4}-/);
     for (const args of [
@@ -231,24 +247,15 @@ suite("tether flash with avrdude", { concurrency: true }, () => {
     const bench = await startBench(t);
     const { agent, board, home, file } = bench;
     const operator = await agent.pair(undefined, { role: "operator" });
-    const begin = async (): Promise<RunningTether> => {
-      board.beforePage = (page) => page !== 2 || new Promise(() => {});
-      for (let tries = 1; ; tries++) {
-        board.reset();
-        const running = new RunningTether(t, operator, ["flash", "bench", file, "--json"]);
-        await until(() => board.pages === 2 || running.child.exitCode !== null, "the first pages");
-        if (running.child.exitCode === null) return running;
-        assert.ok(tries < 5, running.stderr);
-      }
-    };
-    const left = await begin();
+    board.beforePage = (page) => page !== 2 || new Promise(() => {});
+    const left = await begin(t, operator, bench, 2);
     const failed = agent.log.length;
     left.child.kill("SIGINT");
     await left.ended();
     await agent.line("flash-failed", ({ code }) => code === "cancelled", failed);
     assert.deepEqual(avrdudes(bench), [], "the tool has ended before the port was given back");
 
-    const robbed = await begin();
+    const robbed = await begin(t, operator, bench, 2);
     const forbidden = await agent.tether(["flash", "bench", file, "--take", "--json"], { home: operator });
     assert.deepEqual([forbidden.code, errorOf(forbidden).code], [4, "forbidden"]);
     const taken = agent.tether(["serial", "monitor", "bench", "--take"], { home, input: "PING\n" });
