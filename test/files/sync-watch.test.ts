@@ -30,8 +30,14 @@ test("each save arrives, also after the agent was away, until Ctrl-C", { skip: !
   const ended = new Promise<number | null>((resolve) => child.once("close", resolve));
   const arrives = async (path: string, content: string | undefined) => {
     const deadline = performance.now() + 20_000;
-    const there = () =>
-      existsSync(join(target, path)) ? readFileSync(join(target, path), "utf8") : undefined;
+    // It may go between looking for it and opening it.
+    const there = () => {
+      try {
+        return readFileSync(join(target, path), "utf8");
+      } catch {
+        return undefined;
+      }
+    };
     while (there() !== content) {
       assert.ok(performance.now() < deadline && child.exitCode === null, `${path} did not arrive: ${said}`);
       await wait(5);
