@@ -11,6 +11,7 @@ import {
   senderOutput,
 } from "../../transfer/index.ts";
 import type { Client } from "../client.ts";
+import { deferred } from "./deferred.ts";
 import { endedEarly, openFileStream } from "./file-stream.ts";
 import { localSource } from "./local-places.ts";
 import type { TransferOutcome } from "./outcome.ts";
@@ -122,19 +123,4 @@ export async function putFiles(client: Client, options: PutOptions): Promise<Tra
 async function sendAll(sender: Sender, output: SenderOutput, sources: readonly Source[]): Promise<void> {
   await sender.send(sources);
   await output.finish();
-}
-
-function deferred<T>(): {
-  readonly promise: Promise<T>;
-  readonly resolve: (value: T) => void;
-  readonly reject: (error: TetherError) => void;
-} {
-  let resolve: (value: T) => void = () => undefined;
-  let reject: (error: TetherError) => void = () => undefined;
-  const promise = new Promise<T>((settle, fail) => {
-    resolve = settle;
-    reject = fail;
-  });
-  promise.catch(() => undefined);
-  return { promise, resolve, reject };
 }

@@ -17,6 +17,7 @@ import {
   Writers,
 } from "../../transfer/index.ts";
 import type { Client } from "../client.ts";
+import { deferred } from "../files/deferred.ts";
 import { endedEarly, openFileStream } from "../files/file-stream.ts";
 import { localSource, localTarget } from "../files/local-places.ts";
 import type { TransferOutcome } from "../files/outcome.ts";
@@ -53,7 +54,7 @@ export async function syncToAgent(client: Client, options: SyncOptions): Promise
   const start = performance.now();
   const packed = await packedWith(client, options.compress ?? "auto");
   const failures: TetherError[] = [];
-  const { promise, resolve, reject } = withResolvers<{ files: number; bytes: number; removed?: number }>();
+  const { promise, resolve, reject } = deferred<{ files: number; bytes: number; removed?: number }>();
   let sender: Sender | undefined;
   let output: SenderOutput | undefined;
   let source: SyncSource | undefined;
@@ -226,19 +227,4 @@ export async function syncFromAgent(client: Client, options: SyncOptions): Promi
 
 function choicesOf({ delete: remove, dryRun, checksum, exclude }: SyncChoices): SyncChoices {
   return { delete: remove, dryRun, checksum, exclude };
-}
-
-function withResolvers<T>(): {
-  readonly promise: Promise<T>;
-  readonly resolve: (value: T) => void;
-  readonly reject: (error: TetherError) => void;
-} {
-  let resolve: (value: T) => void = () => undefined;
-  let reject: (error: TetherError) => void = () => undefined;
-  const promise = new Promise<T>((settle, fail) => {
-    resolve = settle;
-    reject = fail;
-  });
-  promise.catch(() => undefined);
-  return { promise, resolve, reject };
 }
