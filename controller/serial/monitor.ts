@@ -188,7 +188,7 @@ export class Monitor implements FollowListener {
   #act(act: KeyAct): void {
     this.#acting = this.#acting
       .then(() => this.#carryOut(act))
-      .catch((thrown) => this.#refused(asTetherError(thrown), "not done"));
+      .catch((thrown) => this.#refused(asTetherError(thrown)));
   }
 
   async #carryOut(act: KeyAct): Promise<void> {
@@ -261,12 +261,15 @@ export class Monitor implements FollowListener {
     return port;
   }
 
-  #refused(error: TetherError, what: string): void {
+  #refused(error: TetherError, lost?: string): void {
     if (this.#leave.signal.aborted || this.#parts.signal.aborted) return;
-    this.#parts.view.note(`${what}: ${error.message}`, { refused: error.message });
-    if (this.#isTerminal) return;
-    // Nobody is there to try again.
-    this.#failure ??= error;
+    const { code, message, hint } = error;
+    if (this.#isTerminal) {
+      this.#parts.view.note(`${lost ?? "not done"}: ${message}`, { refused: message });
+      return;
+    }
+    // Nobody is there to try again: it is what the monitor ends with, and told then.
+    this.#failure ??= lost === undefined ? error : new TetherError(code, `${lost}: ${message}`, { hint });
     this.#leave.abort();
   }
 }

@@ -65,7 +65,7 @@ suite("monitor", { concurrency: true }, () => {
     await first.until(({ stdout }) => stdout === "PONG\n", "the answer");
     const second = await agent.tether(["serial", "monitor", "bench"], { input: "x" });
     assert.equal(second.code, 1);
-    assert.match(second.stderr, /held by .* \(monitor\) since 20\d\d-/);
+    assert.match(second.stderr, /^tether: held by .* \(monitor\) since 20\d\d-.* \(an admin .*\)\n$/);
     const sent = await agent.tether(["serial", "send", "bench", "PING"]);
     assert.match(sent.stderr, /held by .* \(monitor\) since/);
     const third = await agent.tether(["serial", "monitor", "bench", "--take"], { input: "PING\n" });
