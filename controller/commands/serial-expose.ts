@@ -1,4 +1,12 @@
-import { asTetherError, formatHostPort, isLoopback, TetherError, writeJson } from "../../protocol/index.ts";
+import {
+  asTetherError,
+  formatHostPort,
+  isLoopback,
+  isRole,
+  roleAllows,
+  TetherError,
+  writeJson,
+} from "../../protocol/index.ts";
 import { expectArguments } from "../arguments.ts";
 import type { CommandContext } from "../command-context.ts";
 import { connect } from "../connect.ts";
@@ -22,6 +30,7 @@ export async function run(context: CommandContext): Promise<number> {
     signal,
   });
   try {
+    await checkRole(client, context.options.has("take"));
     if (!port.startsWith("/")) await checkDevice(client, port, signal);
     const bound = await exposer.listen(host, local);
     if (!isLoopback(bound.address)) warn("everybody who reaches this machine may use the port");
@@ -44,7 +53,16 @@ export async function run(context: CommandContext): Promise<number> {
   }
 }
 
-/** Throws `not-found` for a device that is not declared: better now than when the first program connects. */
+/** Throws `forbidden` for who may not write there: better now than when the first program connects. */
+async function checkRole(client: Awaited<ReturnType<typeof connect>>, take: boolean) {
+  const role = (await client.hello).agent?.role;
+  const needed = take ? "admin" : "operator";
+  if (!isRole(role) || roleAllows(role, needed)) return;
+  const what = take ? "to take a port from somebody" : "to write on a port";
+  throw new TetherError("forbidden", `${what} needs the role ${needed}; you have ${role}`);
+}
+
+/** Throws `not-found` for a device that is not declared. */
 async function checkDevice(client: Awaited<ReturnType<typeof connect>>, name: string, signal: AbortSignal) {
   const devices = (await client.call("devices.list", [], { signal })) as unknown as readonly {
     readonly name: string;

@@ -91,6 +91,25 @@ suite("tether serial expose", () => {
     assert.match(String(refused.message), /taken by \S+ \(expose\)/);
   });
 
+  test("who may not write is told before any program connects", async (t) => {
+    if (!needs(t, "socat")) return;
+    const { agent } = await startSerialAgent(t);
+    const homes = {
+      viewer: await agent.pair(undefined, { role: "viewer" }),
+      operator: await agent.pair(undefined, { role: "operator" }),
+    };
+    const refusals: readonly [role: keyof typeof homes, options: string[], message: RegExp][] = [
+      ["viewer", [], /^tether: to write on a port needs the role operator; you have viewer\n$/],
+      ["operator", ["--take"], /^tether: to take a port from somebody needs the role admin; .*operator\n$/],
+    ];
+    for (const [role, options, message] of refusals) {
+      const refused = new RunningTether(t, homes[role], ["serial", "expose", "bench", ...options]);
+      assert.equal(await refused.ended(), 4);
+      assert.match(refused.stderr, message);
+      assert.equal(refused.stdout, "");
+    }
+  });
+
   test("a port that no device has is opened for it", async (t) => {
     if (!needs(t, "socat")) return;
     const { agent } = await startSerialAgent(t);
