@@ -3,14 +3,14 @@
  *
  * That port of MicroPython has no raw-paste mode, so the code here plays that part word by word after
  * https://docs.micropython.org/en/latest/reference/repl.html. The argument says how: `paste` has it, `refuse`
- * knows it and does without, `old` has never heard of it.
+ * knows it and does without, `old` has never heard of it. A second one names a file that is written when it listens.
  *
  * It is a process of its own because code runs to its end in one call.
  */
-import { readSync } from "node:fs";
+import { readSync, writeFileSync } from "node:fs";
 import { loadMicroPython } from "@micropython/micropython-webassembly-pyscript/micropython.mjs";
 
-const [style = "paste"] = process.argv.slice(2);
+const [style = "paste", ready] = process.argv.slice(2);
 const WINDOW = 32;
 
 /** Bytes of the REPL's own "OK" that are still to be swallowed. */
@@ -144,4 +144,5 @@ process.stdin.on("data", (bytes) => {
   for (const byte of bytes) take(byte);
   while (typedAhead.length > 0) take(typedAhead.shift());
 });
+if (ready !== undefined) writeFileSync(ready, "");
 process.stdin.on("end", () => process.exit(0));

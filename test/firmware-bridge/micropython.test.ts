@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import type { CommandSurroundings, Device, DeviceProfile } from "../../firmware-bridge/index.ts";
@@ -16,7 +17,9 @@ const SOCAT = { skip: missing("socat") };
 async function plugBoard(t: TestContext, style: "paste" | "refuse" | "old" = "paste"): Promise<Device> {
   const terminal = await PseudoTerminal.create();
   t.after(() => terminal.remove());
-  await terminal.plugProgram(process.execPath, BOARD, style);
+  const ready = `${terminal.path}-ready`;
+  await terminal.plugProgram(process.execPath, BOARD, style, ready);
+  await until(() => existsSync(ready), "the board's start", 30_000);
   const profile: DeviceProfile = {
     name: "pico",
     port: { kind: "path", path: terminal.path, baudRate: 115_200 },

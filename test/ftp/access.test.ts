@@ -132,7 +132,7 @@ suite("at the same time", { concurrency: true }, () => {
   });
 
   test("who is silent is told 421 and ended; who talks, transfers or waits for an answer is not", async (t) => {
-    const { port } = await startFtpServer(t, { limits: { idle: 1_000 } });
+    const { port } = await startFtpServer(t, { limits: { idle: 3_000 } });
     const silent = await RawFtp.connect(t, port);
     const talking = await RawFtp.logIn(t, port);
     const busy = await RawFtp.logIn(t, port);
