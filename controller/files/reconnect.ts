@@ -17,21 +17,24 @@ export interface Attempts {
 
 /**
  * Runs a transfer. When the connection is lost it connects again, for 15 s each time that it had come further
- * than before, and runs it anew.
+ * than before, and runs it anew. `seconds` of what it gives are those since the first connection stood.
  *
  * @throws TetherError `unreachable` when the agent does not come back, and what the transfer throws
  */
-export async function withReconnect<T>(
+export async function withReconnect<T extends { readonly seconds: number }>(
   { connect, progress, signal }: Attempts,
   transfer: (client: Client) => Promise<T>,
 ): Promise<T> {
+  let start: number | undefined;
   let furthest = -1;
   let deadline = Number.POSITIVE_INFINITY;
   for (;;) {
     const client =
       deadline === Number.POSITIVE_INFINITY ? await connect() : await again(connect, deadline, signal);
+    start ??= performance.now();
     try {
-      return await transfer(client);
+      const outcome = await transfer(client);
+      return { ...outcome, seconds: (performance.now() - start) / 1000 };
     } catch (thrown) {
       if (asTetherError(thrown).code !== "unreachable" || signal.aborted) throw thrown;
       const now = performance.now();
