@@ -39,14 +39,15 @@ export class PackingChoice {
     return this.#packs;
   }
 
-  /** True when it wants to know how small the next bytes become. */
-  get wantsSample(): boolean {
-    return this.#wantsSample;
+  /** True, once each time, when it wants to know how small the next bytes become. */
+  takesSample(): boolean {
+    const wanted = this.#wantsSample;
+    this.#wantsSample = false;
+    return wanted;
   }
 
   /** Bytes were packed for a try. `milliseconds`: how long that took. */
   sampled(bytes: number, packedBytes: number, milliseconds: number): void {
-    this.#wantsSample = false;
     this.#sample = { ratio: packedBytes / bytes, rate: (bytes * 1_000) / Math.max(milliseconds, 0.01) };
   }
 

@@ -7,6 +7,9 @@ import type { BulkOutput } from "./record-writer.ts";
 /** Bytes packed at once, in threads that also read the files. */
 const THREADS = Math.max(1, Math.min(2, availableParallelism() - 1));
 
+/** Bytes packed for a try: they are copied, so that what is sent does not wait for it. */
+const SAMPLE_BYTES = 64 * 1024;
+
 /** What is to be sent, in the order in which it came. */
 interface Entry {
   readonly buffer: Buffer;
@@ -49,8 +52,8 @@ export class PackingOutput implements BulkOutput {
   sendBulk(buffer: Buffer, start: number, end: number, written: () => void): void {
     const entry: Entry = { buffer, start, end, written, packed: undefined, isReady: true };
     this.#queue.push(entry);
-    const packs = this.#options.mode === "on" || this.#choice.packs;
-    if (packs || this.#choice.wantsSample) void this.#pack(entry, packs);
+    if (this.#options.mode === "on" || this.#choice.packs) void this.#pack(entry);
+    else if (this.#choice.takesSample()) void this.#sample(buffer.subarray(start, end));
     this.#drain();
   }
 
@@ -68,20 +71,25 @@ export class PackingOutput implements BulkOutput {
     this.#idle?.();
   }
 
-  /** Packs in another thread; where it is for a try only, the bytes go out as they are. */
-  async #pack(entry: Entry, forUse: boolean): Promise<void> {
+  /** Packs in another thread. */
+  async #pack(entry: Entry): Promise<void> {
     const bytes = entry.buffer.subarray(entry.start, entry.end);
     entry.isReady = false;
-    const begun = performance.now();
     this.#packing++;
     // What cannot be packed goes out as it is.
     const packed = await this.#codec.pack(bytes).catch(() => undefined);
     this.#packing--;
-    if (!forUse)
-      this.#choice.sampled(bytes.length, packed?.length ?? bytes.length, performance.now() - begun);
-    else if (packed !== undefined && packed.length < bytes.length) entry.packed = packed;
+    if (packed !== undefined && packed.length < bytes.length) entry.packed = packed;
     entry.isReady = true;
     this.#drain();
+  }
+
+  /** Sees how small bytes become, and how fast, in another thread. */
+  async #sample(sent: Buffer): Promise<void> {
+    const bytes = Buffer.from(sent.subarray(0, SAMPLE_BYTES));
+    const begun = performance.now();
+    const packed = await this.#codec.pack(bytes).catch(() => undefined);
+    this.#choice.sampled(bytes.length, packed?.length ?? bytes.length, performance.now() - begun);
   }
 
   #drain(): void {

@@ -167,7 +167,7 @@ function drive(
   const piece = 250_000;
   const states: boolean[] = [];
   while (now < seconds * 1_000) {
-    if (choice.wantsSample) choice.sampled(piece, piece * link.ratio, (piece * 1_000) / link.packRate);
+    if (choice.takesSample()) choice.sampled(piece, piece * link.ratio, (piece * 1_000) / link.packRate);
     const wire = choice.packs ? piece * link.ratio : piece;
     const rate = choice.packs ? Math.min(link.packRate, link.rate / link.ratio) : link.rate;
     now += (piece * 1_000) / rate;
@@ -193,7 +193,7 @@ test("packing that turns out slower ends, and is tried less and less often", () 
   const states: boolean[] = [];
   let now = 10_000;
   for (let turn = 0; turn < 4_000; turn++) {
-    if (choice.wantsSample) choice.sampled(250_000, 75_000, 2.5);
+    if (choice.takesSample()) choice.sampled(250_000, 75_000, 2.5);
     now += choice.packs ? 50 : 25;
     choice.written(250_000, choice.packs ? 75_000 : 250_000, false, now);
     states.push(choice.packs);
@@ -205,7 +205,7 @@ test("packing that turns out slower ends, and is tried less and less often", () 
 test("where the link is not the limit nothing is packed", () => {
   const choice = new PackingChoice(1);
   for (let now = 0; now < 5_000; now += 25) {
-    if (choice.wantsSample) choice.sampled(250_000, 1_000, 1);
+    if (choice.takesSample()) choice.sampled(250_000, 1_000, 1);
     choice.written(250_000, 250_000, true, now);
     assert.equal(choice.packs, false);
   }
