@@ -110,7 +110,7 @@ async function main(argv: readonly string[]): Promise<number> {
   } catch (thrown) {
     const error = asTetherError(thrown);
     const text = argv.includes("--json")
-      ? JSON.stringify({ error })
+      ? JSON.stringify({ error: { ...error.toJSON(), hint: error.hint ?? "" } })
       : `tetherd: ${error.message}${error.hint === undefined ? "" : ` (${error.hint})`}`;
     process.stderr.write(`${text}\n`);
     return error.exitCode;

@@ -91,7 +91,7 @@ function readTimeout(line: CommandLine): number | undefined {
  */
 function report(error: TetherError, json: boolean, failure = error.exitCode): number {
   const text = json
-    ? JSON.stringify({ error })
+    ? JSON.stringify({ error: { ...error.toJSON(), hint: error.hint ?? "" } })
     : `tether: ${error.message}${error.hint === undefined ? "" : ` (${error.hint})`}`;
   // What an agent says reaches a terminal only as text on one line.
   process.stderr.write(`${text.replace(/[\x00-\x1f\x7f-\x9f]+/g, " ")}\n`);
