@@ -1,21 +1,13 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { randomFillSync } from "node:crypto";
 import { once } from "node:events";
-import {
-  closeSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-  writeSync,
-} from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 
 import { setImmediate as breathe, setTimeout as wait } from "node:timers/promises";
 import { programArguments, startAgent } from "../test/agent-process.ts";
 import { freePort } from "../test/free-port.ts";
+import { makeCertificates } from "../test/ftp/certificates.ts";
+import { startVsftpd } from "../test/ftp/other-servers.ts";
 import { missing } from "../test/peers.ts";
 import {
   type Bar,
@@ -26,6 +18,7 @@ import {
   type Table,
   type Turn,
 } from "./contest.ts";
+import { writeRandom, writeText, writeTree } from "./file-contents.ts";
 import { keyFile } from "./scratch.ts";
 import { type SshServer, startSshServer } from "./ssh-server.ts";
 import { type Cleanup, PLAIN_ENVIRONMENT, peerProgram, Worker, withCleanup } from "./worker.ts";
@@ -33,9 +26,9 @@ import { type Cleanup, PLAIN_ENVIRONMENT, peerProgram, Worker, withCleanup } fro
 const MiB = 1024 * 1024;
 const LARGE = 1024 * MiB;
 const LARGE_ROUNDS = 5;
+const TEXT_ROUNDS = 3;
 const FOLDERS = 100;
 const FILES_EACH = 100;
-const FILE_BYTES = 4096;
 const TREE_ROUNDS = 7;
 /** In memory, so that no disk is measured. */
 const MEMORY = "/dev/shm";
@@ -47,7 +40,9 @@ const OF_RSYNC: Bar = { limit: 0.8 };
 /** What all contestants work with. */
 interface Place {
   readonly folder: string;
+  /** What does not compress, and what does. */
   readonly large: string;
+  readonly text: string;
   readonly tree: string;
   /** Where the other side is. */
   readonly root: string;
@@ -62,27 +57,23 @@ export function benchFiles(): Promise<Findings> {
   return withCleanup(async (cleanup) => {
     const leftOut: string[] = [];
     const place = await prepare(cleanup, leftOut);
-    return { tables: [...(await large(place, cleanup, leftOut)), ...(await trees(place))], leftOut };
+    const peers = await largePeers(place, cleanup, leftOut);
+    return {
+      tables: [await large(place, peers, "large"), await large(place, peers, "text"), await trees(place)],
+      leftOut,
+    };
   });
 }
 
 async function prepare(cleanup: Cleanup, leftOut: string[]): Promise<Place> {
   const folder = mkdtempSync(join(MEMORY, "tether-bench-"));
   cleanup.after(() => rmSync(folder, { recursive: true, force: true }));
-  const [large, tree, root, back] = ["large", "tree", "root", "back"].map((name) => join(folder, name)) as [
-    string,
-    string,
-    string,
-    string,
-  ];
+  const [large, text] = [join(folder, "large"), join(folder, "text")];
+  const [tree, root, back] = [join(folder, "tree"), join(folder, "root"), join(folder, "back")];
   for (const one of [tree, root, back]) mkdirSync(one, { mode: 0o700 });
-  writeRandom(large);
-  for (let n = 0; n < FOLDERS; n++) {
-    mkdirSync(join(tree, `folder-${n}`));
-    for (let m = 0; m < FILES_EACH; m++) {
-      writeFileSync(join(tree, `folder-${n}`, `file-${m}`), randomFillSync(Buffer.allocUnsafe(FILE_BYTES)));
-    }
-  }
+  writeRandom(large, LARGE);
+  writeText(text, LARGE);
+  writeTree(tree, FOLDERS, FILES_EACH);
   const agent = await startAgent(cleanup, {
     env: PLAIN_ENVIRONMENT,
     configuration: { files: { root, quota: "16GiB" } },
@@ -93,6 +84,7 @@ async function prepare(cleanup: Cleanup, leftOut: string[]): Promise<Place> {
   return {
     folder,
     large,
+    text,
     tree,
     root,
     back,
@@ -101,8 +93,61 @@ async function prepare(cleanup: Cleanup, leftOut: string[]): Promise<Place> {
   };
 }
 
-async function large(place: Place, cleanup: Cleanup, leftOut: string[]): Promise<Table[]> {
-  const { large: file, root, back, tether, ssh } = place;
+/** What others do with one large file: the turns for what lies at `file`. */
+type LargePeers = (file: string) => Record<string, Turn<"time">>;
+
+async function largePeers(place: Place, cleanup: Cleanup, leftOut: string[]): Promise<LargePeers> {
+  const { root, back, ssh, folder } = place;
+  const there = join(root, "large");
+  const here = join(back, "large");
+  const noSocat = missing("socat");
+  if (noSocat !== false) leftOut.push(`socat: ${noSocat}`);
+  const noFtp = missing("vsftpd", "curl", "openssl");
+  if (noFtp !== false) leftOut.push(`FTP with TLS: ${noFtp}`);
+  const ftp = noFtp === false ? await ftpServer(cleanup, folder) : undefined;
+  const key = await keyFile(cleanup);
+  const pipe = await pipeTurn(cleanup, key, there);
+  return (file) => {
+    const turns: Record<string, Turn<"time">> = {};
+    if (ssh !== undefined) {
+      const { options, host } = scpArguments(ssh);
+      const { shell } = rsyncArguments(ssh);
+      const scp = (...args: string[]) => run("scp", ["-q", ...options, ...args]);
+      // Whole: without it rsync compares with what is there, which here is nothing.
+      const rsync = (...args: string[]) => run("rsync", ["-W", "-e", shell, ...args]);
+      turns["scp put"] = timed(there, () => scp(file, `${host}:${there}`));
+      turns["scp get"] = timed(here, () => scp(`${host}:${file}`, here));
+      turns["rsync put"] = timed(there, () => rsync(file, `${host}:${there}`));
+      turns["rsync get"] = timed(here, () => rsync(`${host}:${file}`, here));
+    }
+    if (ftp !== undefined) {
+      const { options, url, root: served } = ftp;
+      const curl = (...args: string[]) => run("curl", ["-sS", ...options, ...args]);
+      turns["curl with FTPS put"] = timed(join(served, "large"), () => curl("-T", file, `${url}/large`));
+      turns["curl with FTPS get"] = async () => {
+        if (!existsSync(join(served, "large"))) await curl("-T", file, `${url}/large`);
+        const turn = await timed(here, () => curl("-o", here, `${url}/large`))();
+        rmSync(join(served, "large"));
+        return turn;
+      };
+    }
+    if (noSocat === false) turns.socat = socatTurn(cleanup, key, file, there);
+    turns["bare Node TLS pipe"] = pipe(file);
+    return turns;
+  };
+}
+
+async function ftpServer(cleanup: Cleanup, folder: string) {
+  const tls = makeCertificates(cleanup);
+  const home = join(folder, "ftp");
+  mkdirSync(home);
+  const { port, root } = await startVsftpd(cleanup, tls, home);
+  return { root, url: `ftp://127.0.0.1:${port}`, options: ["--ssl-reqd", "--cacert", tls.authority] };
+}
+
+async function large(place: Place, peers: LargePeers, which: "large" | "text"): Promise<Table> {
+  const { root, back, tether } = place;
+  const file = place[which];
   const there = join(root, "large");
   const here = join(back, "large");
   const contestants: Record<string, Turn<"time">> = {
@@ -112,37 +157,35 @@ async function large(place: Place, cleanup: Cleanup, leftOut: string[]): Promise
       await tether(["put", file, ":large"]);
       return timed(here, () => tether(["get", ":large", here]))();
     },
+    ...peers(file),
   };
-  if (ssh !== undefined) {
-    const { options, host } = scpArguments(ssh);
-    contestants["scp put"] = timed(there, () => run("scp", ["-q", ...options, file, `${host}:${there}`]));
-    contestants["scp get"] = timed(here, () => run("scp", ["-q", ...options, `${host}:${file}`, here]));
-  }
-  const noSocat = missing("socat");
-  if (noSocat === false) contestants.socat = await socatTurn(cleanup, file, there);
-  else leftOut.push(`socat: ${noSocat}`);
-  contestants["bare Node TLS pipe"] = await pipeTurn(cleanup, file, there);
-
-  const contest = await inTurn(LARGE_ROUNDS, contestants);
+  const isText = which === "text";
+  const rounds = isText ? TEXT_ROUNDS : LARGE_ROUNDS;
+  const contest = await inTurn(rounds, contestants);
+  rmSync(there, { force: true });
   const rows = Object.keys(contestants).map((who): Row => {
     const comparisons: Comparison[] = [];
     const compare = (to: string, of: string, bar?: Bar) => {
-      if (who === to || contestants[to] === undefined) return;
+      if (contestants[to] === undefined) return;
       comparisons.push({ of, value: contest.ratio(who, to, "time"), ...(bar !== undefined && { bar }) });
     };
     if (who.startsWith("tether")) {
-      const scp = who === "tether put" ? "scp put" : "scp get";
-      compare(scp, "times scp", OF_SCP);
+      const direction = who.slice("tether ".length);
+      compare(`scp ${direction}`, "times scp", OF_SCP);
+      compare(`rsync ${direction}`, "times rsync over ssh");
+      compare(`curl with FTPS ${direction}`, "times curl with FTPS");
       compare("socat", "times socat with OpenSSL", OF_SOCAT);
       compare("bare Node TLS pipe", "times the bare Node TLS pipe");
     }
     return { who, value: contest.spread(who, "time"), comparisons };
   });
-  const meaning = `One file of 1 GiB that does not compress, from memory to memory over loopback, whole commands with process start and handshake, ${LARGE_ROUNDS} rounds. Tether checks a digest end to end, syncs and renames; the others do not. socat and the bare pipe of Node (256 KiB at a time) only encrypt and copy.`;
-  return [{ what: "1 GiB, one file", unit: "s", meaning, rows }];
+  const what = isText ? "1 GiB of text, one file" : "1 GiB, one file";
+  const kind = isText ? "of text" : "that does not compress";
+  const meaning = `One file of 1 GiB ${kind}, from memory to memory over loopback, whole commands with process start and handshake, ${rounds} rounds. Tether checks a digest end to end, syncs and renames; the others do not. socat and the bare pipe of Node (256 KiB at a time) only encrypt and copy.`;
+  return { what, unit: "s", meaning, rows };
 }
 
-async function trees(place: Place): Promise<Table[]> {
+async function trees(place: Place): Promise<Table> {
   const { tree, root, back, tether, ssh } = place;
   const there = join(root, "tree");
   const here = join(back, "tree");
@@ -162,19 +205,39 @@ async function trees(place: Place): Promise<Table[]> {
     contestants["rsync pull"] = timed(here, () =>
       run("rsync", ["-a", "-e", shell, `${host}:${tree}`, `${back}/`]),
     );
+    const { options } = scpArguments(ssh);
+    const remote = [shell, host].join(" ");
+    const tar = (line: string) => run("bash", ["-c", `set -o pipefail; ${line}`]);
+    contestants["tar push"] = timed(there, () =>
+      tar(`tar -cC ${place.folder} tree | ${remote} tar -xC ${root}`),
+    );
+    contestants["tar pull"] = timed(here, () =>
+      tar(`${remote} tar -cC ${place.folder} tree | tar -xC ${back}`),
+    );
+    contestants["scp -r push"] = timed(there, () =>
+      run("scp", ["-qr", ...options, tree, `${host}:${root}/`]),
+    );
+    contestants["scp -r pull"] = timed(here, () =>
+      run("scp", ["-qr", ...options, `${host}:${tree}`, `${back}/`]),
+    );
   }
   const contest = await inTurn(TREE_ROUNDS, contestants);
   const rows = Object.keys(contestants).map((who): Row => {
-    const peer = { "tether put -r": "rsync push", "tether get -r": "rsync pull" }[who];
-    const comparisons =
-      peer === undefined || contestants[peer] === undefined
-        ? []
-        : [{ of: "times rsync over ssh", value: contest.ratio(who, peer, "time"), bar: OF_RSYNC }];
+    const direction = { "tether put -r": "push", "tether get -r": "pull" }[who];
+    const comparisons: Comparison[] = [];
+    const compare = (program: string, of: string, bar?: Bar) => {
+      const to = `${program} ${direction}`;
+      if (direction === undefined || contestants[to] === undefined) return;
+      comparisons.push({ of, value: contest.ratio(who, to, "time"), ...(bar !== undefined && { bar }) });
+    };
+    compare("rsync", "times rsync over ssh", OF_RSYNC);
+    compare("tar", "times tar over ssh");
+    compare("scp -r", "times scp -r");
     return { who, value: contest.spread(who, "time"), comparisons };
   });
   const count = FOLDERS * FILES_EACH;
   const meaning = `${count} files of 4 KiB in ${FOLDERS} folders to an empty place, from memory to memory over loopback, whole commands with process start and handshake, ${TREE_ROUNDS} rounds. Tether syncs every file before it gets its name; rsync does not.`;
-  return [{ what: `${count} files of 4 KiB`, unit: "s", meaning, rows }];
+  return { what: `${count} files of 4 KiB`, unit: "s", meaning, rows };
 }
 
 /** One turn: removes what the last one left, runs, and checks that something came. */
@@ -192,8 +255,7 @@ function timed(result: string, work: () => Promise<unknown>): Turn<"time"> {
   };
 }
 
-async function socatTurn(cleanup: Cleanup, file: string, target: string): Promise<Turn<"time">> {
-  const key = await keyFile(cleanup);
+function socatTurn(cleanup: Cleanup, key: string, file: string, target: string): Turn<"time"> {
   return async () => {
     rmSync(target, { force: true });
     const port = await freePort();
@@ -209,11 +271,15 @@ async function socatTurn(cleanup: Cleanup, file: string, target: string): Promis
   };
 }
 
-async function pipeTurn(cleanup: Cleanup, file: string, target: string): Promise<Turn<"time">> {
-  const [key, program] = await Promise.all([keyFile(cleanup), peerProgram("tls-pipe.ts")]);
+async function pipeTurn(
+  cleanup: Cleanup,
+  key: string,
+  target: string,
+): Promise<(file: string) => Turn<"time">> {
+  const program = await peerProgram("tls-pipe.ts");
   const server = new Worker(cleanup, [process.execPath, program, "receive", key, target]);
   const { port } = await server.answer<{ port: number }>();
-  return timed(target, () => run(process.execPath, [program, "send", key, String(port), file]));
+  return (file) => timed(target, () => run(process.execPath, [program, "send", key, String(port), file]));
 }
 
 async function timedExisting(target: string, work: () => Promise<void>): Promise<{ time: number }> {
@@ -257,7 +323,8 @@ export function run(program: string, args: readonly string[], env: NodeJS.Proces
   });
 }
 
-function scpArguments({ arguments: all }: SshServer): { options: string[]; host: string } {
+/** What scp takes before the files, and the host. */
+export function scpArguments({ arguments: all }: SshServer): { options: string[]; host: string } {
   const host = all.at(-1) ?? "";
   return { options: all.slice(0, -1).map((one) => (one === "-p" ? "-P" : one)), host };
 }
@@ -265,11 +332,4 @@ function scpArguments({ arguments: all }: SshServer): { options: string[]; host:
 /** What rsync's `-e` takes, and the host. */
 export function rsyncArguments({ arguments: all }: SshServer): { shell: string; host: string } {
   return { shell: ["ssh", ...all.slice(0, -1)].join(" "), host: all.at(-1) ?? "" };
-}
-
-function writeRandom(path: string): void {
-  const piece = Buffer.allocUnsafe(4 * MiB);
-  const file = openSync(path, "w");
-  for (let written = 0; written < LARGE; written += piece.length) writeSync(file, randomFillSync(piece));
-  closeSync(file);
 }

@@ -15,6 +15,7 @@ import { benchFiles } from "./files.ts";
 import { benchFootprint } from "./footprint.ts";
 import { benchFtp } from "./ftp.ts";
 import { benchGateways } from "./gateways.ts";
+import { benchLink } from "./link.ts";
 import { asPage, asSection, asText, sectionsOf } from "./report.ts";
 import { benchResume } from "./resume.ts";
 import { benchSerial } from "./serial.ts";
@@ -26,6 +27,7 @@ const SUBJECTS: { readonly [name: string]: () => Promise<Findings> } = {
   calls: benchCalls,
   startup: benchStartup,
   files: benchFiles,
+  link: benchLink,
   resume: benchResume,
   sync: benchSync,
   exec: benchExec,

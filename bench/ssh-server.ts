@@ -16,8 +16,12 @@ export interface SshServer {
   readonly mastered: readonly string[];
 }
 
-/** Starts sshd on a free loopback port. Takes the peer `sshd`, and root where sshd wants it. */
-export async function startSshServer(cleanup: Cleanup): Promise<SshServer> {
+/**
+ * Starts sshd on a free loopback port. Takes the peer `sshd`, and root where sshd wants it.
+ *
+ * @param inside what stands before a command so that it runs where the server is to be
+ */
+export async function startSshServer(cleanup: Cleanup, inside: readonly string[] = []): Promise<SshServer> {
   const folder = await scratchFolder(cleanup);
   const [hostKey, key] = [join(folder, "host-key"), join(folder, "key")];
   for (const file of [hostKey, key]) {
@@ -44,7 +48,8 @@ export async function startSshServer(cleanup: Cleanup): Promise<SshServer> {
   );
   // Debian's sshd drops its privileges there, and only its unit makes the folder.
   if (userInfo().uid === 0) mkdirSync("/run/sshd", { recursive: true, mode: 0o755 });
-  const server = spawn(findCommand("sshd") ?? "sshd", ["-D", "-e", "-f", file], { stdio: "ignore" });
+  const [command, ...serve] = [...inside, findCommand("sshd") ?? "sshd", "-D", "-e", "-f", file] as const;
+  const server = spawn(command ?? "", serve, { stdio: "ignore" });
   cleanup.after(() => server.kill());
 
   const options = ["-p", String(port), "-i", key, "-F", "none"];
@@ -59,13 +64,14 @@ export async function startSshServer(cleanup: Cleanup): Promise<SshServer> {
   options.push("-o", `UserKnownHostsFile=${join(folder, "known_hosts")}`);
   const host = `${userInfo().username}@127.0.0.1`;
   const plain = [...options, host];
-  await untilSucceeds(["ssh", ...plain, "true"]);
+  await untilSucceeds([...inside, "ssh", ...plain, "true"]);
 
   const socket = join(folder, "control");
   const mastered = [...options, "-o", `ControlPath=${socket}`, host];
-  const master = spawn("ssh", ["-M", "-N", ...mastered], { stdio: "ignore" });
+  const [client, ...hold] = [...inside, "ssh", "-M", "-N", ...mastered];
+  const master = spawn(client ?? "", hold, { stdio: "ignore" });
   cleanup.after(() => master.kill());
-  await untilSucceeds(["ssh", "-O", "check", ...mastered]);
+  await untilSucceeds([...inside, "ssh", "-O", "check", ...mastered]);
   return { arguments: plain, mastered };
 }
 

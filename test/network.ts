@@ -18,8 +18,13 @@ export interface LabHost {
 /** Hosts joined by bridges, apart from the machine's own network. */
 export interface Lab {
   host(name: string): LabHost;
-  /** Loses this share of what crosses a bridge: of UDP datagrams, or of all frames, ARP and neighbour discovery included. */
+  /**
+   * Loses this share of what crosses a bridge, to a tenth of a percent: of UDP datagrams, or of all frames, ARP and
+   * neighbour discovery included.
+   */
   loss(percent: number, of?: "datagrams" | "frames"): Promise<void>;
+  /** Lets every host receive no more than so many Mbit/s, in frames as a wire has them. Connections made later obey. */
+  rate(megabits: number): Promise<void>;
   /** Kills what was spawned and removes every namespace. */
   dispose(): Promise<void>;
 }
@@ -92,6 +97,28 @@ export async function createLab(plan: Readonly<Record<string, readonly string[]>
         return host;
       },
       loss: (percent, of = "datagrams") => loseOn(bridges, percent, of),
+      rate: async (megabits) => {
+        for (const [h, [name, joined]] of Object.entries(plan).entries()) {
+          for (const i of joined.keys()) {
+            // One packet is one frame, else a whole burst is lost at once.
+            await batch(`${prefix}-${name}`, [`link set eth${i} gso_max_segs 1`]);
+            const shape = ["rate", `${megabits}mbit`, "burst", "32kb", "latency", "50ms"];
+            await ip(
+              "netns",
+              "exec",
+              bridges,
+              "tc",
+              "qdisc",
+              "replace",
+              "dev",
+              `p${h}-${i}`,
+              "root",
+              "tbf",
+              ...shape,
+            );
+          }
+        }
+      },
       dispose,
     };
   } catch (thrown) {
@@ -123,7 +150,7 @@ async function loseOn(namespace: string, percent: number, of: "datagrams" | "fra
       : `table bridge loss\ndelete table bridge loss\ntable bridge loss {
            chain forward {
              type filter hook forward priority 0;
-             ${match} numgen random mod 100 < ${percent} drop;
+             ${match} numgen random mod 1000 < ${Math.round(10 * percent)} drop;
            }
          }\n`;
   const nft = run("ip", ["netns", "exec", namespace, "nft", "-f", "-"]);
