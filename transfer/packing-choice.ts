@@ -4,6 +4,8 @@ const WINDOW = 250;
 const FASTEST = 300e6;
 /** Part of the bytes that may be left for packing to be worth it. */
 const WORTH = 0.9;
+/** Part of the time in which there may be nothing to write where the link is the limit. */
+const IDLE = 0.3;
 /** How much faster it must promise to be, and how much faster it must turn out to be. */
 const PROMISE = 1.2;
 const PROOF = 1.05;
@@ -21,8 +23,8 @@ export class PackingChoice {
   #packs = false;
   #begun: number | undefined;
   #bytes = 0;
-  /** Whether there was always something to write: else the link was not the limit. */
-  #saturated = true;
+  /** Milliseconds in which there was nothing to write. */
+  #idle = 0;
   #sample: { readonly ratio: number; readonly rate: number } | undefined;
   #wantsSample = false;
   /** Bytes a second without packing, when it was begun. */
@@ -51,24 +53,25 @@ export class PackingChoice {
     this.#sample = { ratio: packedBytes / bytes, rate: (bytes * 1_000) / Math.max(milliseconds, 0.01) };
   }
 
-  /**
-   * Bytes have been written; `packed` is what went over the wire for them, `idle` whether nothing is left to be
-   * written, `now` milliseconds.
-   */
-  written(bytes: number, packed: number, idle: boolean, now: number): void {
+  /** For so many milliseconds there was nothing to write, so that the link was not what was waited for. */
+  idled(milliseconds: number): void {
+    this.#idle += milliseconds;
+  }
+
+  /** Bytes have been written; `packed` is what went over the wire for them, `now` milliseconds. */
+  written(bytes: number, packed: number, now: number): void {
     this.#begun ??= now;
     this.#bytes += bytes;
-    if (idle) this.#saturated = false;
     if (this.#packs && packed > bytes * 0.97) this.#stop();
     const elapsed = now - this.#begun;
     if (elapsed < WINDOW) return;
-    this.#decide((this.#bytes * 1_000) / elapsed);
+    this.#decide((this.#bytes * 1_000) / elapsed, this.#idle < IDLE * elapsed);
     this.#begun = now;
     this.#bytes = 0;
-    this.#saturated = true;
+    this.#idle = 0;
   }
 
-  #decide(rate: number): void {
+  #decide(rate: number, isSaturated: boolean): void {
     if (this.#packs) {
       if (rate < PROOF * this.#plainRate) {
         this.#stop();
@@ -82,7 +85,7 @@ export class PackingChoice {
     }
     const sample = this.#sample;
     this.#sample = undefined;
-    if (!this.#saturated || rate > FASTEST) return;
+    if (!isSaturated || rate > FASTEST) return;
     if (sample === undefined) {
       this.#wantsSample = true;
       return;

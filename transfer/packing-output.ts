@@ -35,6 +35,8 @@ export class PackingOutput implements BulkOutput {
   readonly #queue: Entry[] = [];
   #packing = 0;
   #unwritten = 0;
+  /** Since when there has been nothing to write. */
+  #idleSince: number | undefined;
   #sent = 0;
   #idle: (() => void) | undefined;
 
@@ -52,6 +54,8 @@ export class PackingOutput implements BulkOutput {
   sendBulk(buffer: Buffer, start: number, end: number, written: () => void): void {
     const entry: Entry = { buffer, start, end, written, packed: undefined, isReady: true };
     this.#queue.push(entry);
+    if (this.#idleSince !== undefined) this.#choice.idled(performance.now() - this.#idleSince);
+    this.#idleSince = undefined;
     if (this.#options.mode === "on" || this.#choice.packs) void this.#pack(entry);
     else if (this.#choice.takesSample()) void this.#sample(buffer.subarray(start, end));
     this.#drain();
@@ -109,8 +113,10 @@ export class PackingOutput implements BulkOutput {
     this.#unwritten++;
     output.sendBulk(body, at - CHUNK_HEADER, until, () => {
       this.#unwritten--;
-      const idle = this.#unwritten === 0 && this.#packing === 0;
-      this.#choice.written(bytes, until - at, idle, performance.now());
+      const now = performance.now();
+      // Often all is written at once, and more comes in a moment.
+      if (this.#unwritten === 0 && this.#queue.length === 0) this.#idleSince = now;
+      this.#choice.written(bytes, until - at, now);
       entry.written();
     });
   }

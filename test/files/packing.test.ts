@@ -171,7 +171,7 @@ function drive(
     const wire = choice.packs ? piece * link.ratio : piece;
     const rate = choice.packs ? Math.min(link.packRate, link.rate / link.ratio) : link.rate;
     now += (piece * 1_000) / rate;
-    choice.written(piece, wire, false, now);
+    choice.written(piece, wire, now);
     states.push(choice.packs);
   }
   return states;
@@ -195,7 +195,7 @@ test("packing that turns out slower ends, and is tried less and less often", () 
   for (let turn = 0; turn < 4_000; turn++) {
     if (choice.takesSample()) choice.sampled(250_000, 75_000, 2.5);
     now += choice.packs ? 50 : 25;
-    choice.written(250_000, choice.packs ? 75_000 : 250_000, false, now);
+    choice.written(250_000, choice.packs ? 75_000 : 250_000, now);
     states.push(choice.packs);
   }
   const packedShare = states.filter(Boolean).length / states.length;
@@ -206,7 +206,8 @@ test("where the link is not the limit nothing is packed", () => {
   const choice = new PackingChoice(1);
   for (let now = 0; now < 5_000; now += 25) {
     if (choice.takesSample()) choice.sampled(250_000, 1_000, 1);
-    choice.written(250_000, 250_000, true, now);
+    choice.idled(15);
+    choice.written(250_000, 250_000, now);
     assert.equal(choice.packs, false);
   }
 });
