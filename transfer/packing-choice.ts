@@ -29,6 +29,8 @@ export class PackingChoice {
   #wantsSample = false;
   /** Bytes a second without packing, when it was begun. */
   #plainRate = 0;
+  /** Windows of packing that say nothing yet. */
+  #unjudged = 0;
   #rest = 0;
   #nextRest = FIRST_REST;
 
@@ -58,11 +60,14 @@ export class PackingChoice {
     this.#idle += milliseconds;
   }
 
-  /** Bytes have been written; `packed` is what went over the wire for them, `now` milliseconds. */
-  written(bytes: number, packed: number, now: number): void {
+  /**
+   * Bytes have been written; `packed` is what went over the wire for them, undefined where nobody had tried to pack
+   * them, `now` milliseconds.
+   */
+  written(bytes: number, packed: number | undefined, now: number): void {
     this.#begun ??= now;
     this.#bytes += bytes;
-    if (this.#packs && packed > bytes * 0.97) this.#stop();
+    if (this.#packs && packed !== undefined && packed > bytes * 0.97) this.#stop();
     const elapsed = now - this.#begun;
     if (elapsed < WINDOW) return;
     this.#decide((this.#bytes * 1_000) / elapsed, this.#idle < IDLE * elapsed);
@@ -73,6 +78,8 @@ export class PackingChoice {
 
   #decide(rate: number, isSaturated: boolean): void {
     if (this.#packs) {
+      // What was under way as it was is still in front of what is packed.
+      if (this.#unjudged-- > 0) return;
       if (rate < PROOF * this.#plainRate) {
         this.#stop();
         this.#nextRest = Math.min(2 * this.#nextRest, LONGEST_REST);
@@ -96,6 +103,7 @@ export class PackingChoice {
       return;
     }
     this.#packs = true;
+    this.#unjudged = 1;
     this.#plainRate = rate;
   }
 

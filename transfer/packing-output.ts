@@ -18,6 +18,7 @@ interface Entry {
   readonly written: () => void;
   /** Settled once it is known how it goes out: packed, or as it is. */
   packed: Buffer | undefined;
+  isTried: boolean;
   isReady: boolean;
 }
 
@@ -52,7 +53,7 @@ export class PackingOutput implements BulkOutput {
   }
 
   sendBulk(buffer: Buffer, start: number, end: number, written: () => void): void {
-    const entry: Entry = { buffer, start, end, written, packed: undefined, isReady: true };
+    const entry: Entry = { buffer, start, end, written, packed: undefined, isTried: false, isReady: true };
     this.#queue.push(entry);
     if (this.#idleSince !== undefined) this.#choice.idled(performance.now() - this.#idleSince);
     this.#idleSince = undefined;
@@ -79,6 +80,7 @@ export class PackingOutput implements BulkOutput {
   async #pack(entry: Entry): Promise<void> {
     const bytes = entry.buffer.subarray(entry.start, entry.end);
     entry.isReady = false;
+    entry.isTried = true;
     this.#packing++;
     // What cannot be packed goes out as it is.
     const packed = await this.#codec.pack(bytes).catch(() => undefined);
@@ -116,7 +118,7 @@ export class PackingOutput implements BulkOutput {
       const now = performance.now();
       // Often all is written at once, and more comes in a moment.
       if (this.#unwritten === 0 && this.#queue.length === 0) this.#idleSince = now;
-      this.#choice.written(bytes, until - at, now);
+      this.#choice.written(bytes, entry.isTried ? until - at : undefined, now);
       entry.written();
     });
   }
