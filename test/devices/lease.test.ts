@@ -92,7 +92,7 @@ test("lease: a machine's job keeps the port, but for one who takes it, and never
   await job;
   await lease.release();
   const { heard } = port;
-  await until(() => port.peer.state === "Idle", "the machine to be at rest");
+  await until(() => port.peer.state === "Hold:0", `the machine to stand still (it is ${port.peer.state})`);
   assert.equal(port.heard.slice(heard.length).replaceAll("?", ""), "", "nothing more of the job is sent");
   assert.ok(port.peer.lines.length < 600);
 });
