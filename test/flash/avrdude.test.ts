@@ -276,7 +276,7 @@ suite("tether flash with avrdude", { concurrency: true }, () => {
     board.beforePage = () => new Promise(() => {});
     const late = await agent.tether(["flash", "bench", file, "--json"]);
     assert.equal(late.code, 3);
-    assert.deepEqual(errorOf(late), { code: "timeout", message: "not flashed within 1 s" });
+    assert.deepEqual(errorOf(late), { code: "timeout", message: "not flashed within 1 s", hint: "" });
     assert.deepEqual(avrdudes(bench), []);
     board.reset();
     await pings(bench);
@@ -318,6 +318,7 @@ suite("tether flash with avrdude", { concurrency: true }, () => {
     assert.deepEqual(await fails("bench", broken), {
       code: "invalid",
       message: "broken.hex:2: the line is not as long as it says",
+      hint: "",
     });
     const text = join(agent.folder, "notes.txt");
     writeFileSync(text, "hello");
