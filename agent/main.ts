@@ -1,3 +1,4 @@
+import "./young-generation.ts";
 import { type ParseArgsConfig, parseArgs } from "node:util";
 import {
   asTetherError,
