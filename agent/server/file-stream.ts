@@ -14,6 +14,7 @@ import {
 import type { Files } from "../files/index.ts";
 import type { Log } from "../log.ts";
 import type { Caller } from "../procedures/index.ts";
+import { EarlyArrivals } from "./early-arrivals.ts";
 import { serveSync } from "./sync-stream.ts";
 
 type Get = Extract<FilesRequest, { action: "get" }>;
@@ -103,22 +104,10 @@ async function receive(
     history: historyFile,
   };
   try {
-    // What comes before the target is open waits in the stream's own window.
-    const early: Buffer[] = [];
-    let ended = false;
-    let over: TetherError | undefined;
-    stream.handlers = {
-      onData: (bytes) => early.push(bytes),
-      onEnd: () => {
-        ended = true;
-      },
-      onReset: (error) => {
-        over = error;
-      },
-    };
+    const early = new EarlyArrivals(stream);
     await files.endEarlier(names);
     await files.room.prepare(0);
-    if (over !== undefined) return;
+    if (early.isOver) return;
     const target = files.target(request.target, request.several, historyFile);
     const history =
       historyFile === undefined
@@ -150,8 +139,7 @@ async function receive(
     };
     if (historyFile !== undefined) void receiver.tellHistory();
     stream.grant(TRANSFER.window - WIRE.initialWindow);
-    for (const bytes of early) input.push(bytes);
-    if (ended) input.end();
+    early.handTo(input);
     const received = await files.known(names, receiver);
     log.info("files-written", `${caller.label} wrote ${received.files} files to ${request.target}`, {
       label: caller.label,

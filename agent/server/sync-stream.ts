@@ -15,6 +15,7 @@ import {
 import type { Files } from "../files/index.ts";
 import type { Log } from "../log.ts";
 import type { Caller } from "../procedures/index.ts";
+import { EarlyArrivals } from "./early-arrivals.ts";
 
 /** Who syncs, and with what. */
 export interface Syncing {
@@ -113,21 +114,9 @@ async function receive(
   const path = request.target ?? "";
   const excluded = exclusions(request.exclude);
   let failures = 0;
-  // What comes before the target is open waits in the stream's own window.
-  const early: Buffer[] = [];
-  let ended = false;
-  let over: TetherError | undefined;
-  stream.handlers = {
-    onData: (bytes) => early.push(bytes),
-    onEnd: () => {
-      ended = true;
-    },
-    onReset: (error) => {
-      over = error;
-    },
-  };
+  const early = new EarlyArrivals(stream);
   await files.room.prepare(0);
-  if (over !== undefined) return;
+  if (early.isOver) return;
   let drained: (() => void) | undefined;
   const input = receiverInput(
     request.packed,
@@ -172,8 +161,7 @@ async function receive(
     onDrain: () => drained?.(),
   };
   stream.grant(TRANSFER.window - WIRE.initialWindow);
-  for (const bytes of early) input.push(bytes);
-  if (ended) input.end();
+  early.handTo(input);
   const facts = { label: caller.label, address: caller.origin, target: path };
   try {
     const { files: count, bytes, removed } = await receiver.done;
